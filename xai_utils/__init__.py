@@ -1,0 +1,21 @@
+"""Visual interpretation of convolutional networks: the package behind the notebooks.
+
+Data flows one way: ``data`` → ``models`` and ``training`` → ``attributions`` → ``metrics`` →
+``results`` → the report.
+"""
+
+import os
+import sys
+
+# The order in which threads add up floating-point numbers changes their last digits, so a fixed
+# number of threads is part of "the same numbers on every rebuild". TensorFlow reads these once,
+# when it is first imported, and this package is imported before it.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def show_progress():
+    """Whether someone watches: on a terminal or in JupyterLab, not in a log or a headless run."""
+    in_notebook = "ipykernel" in sys.modules and "XAI_HEADLESS" not in os.environ
+    return in_notebook or sys.stderr.isatty()

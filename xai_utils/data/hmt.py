@@ -1,0 +1,186 @@
+"""HMT: 5000 tiles of colorectal tissue in eight classes (Kather et al., 2016; CC BY 4.0).
+
+The tiles come from the first of: the folder or archive that is asked for (``--hmt-dir`` or
+``XAI_HMT_DIR``), the archive cached under ``data/downloads``, the public archive on Zenodo. With
+none of them to be had, synthetic tissue stands in, and everything that shows it says so.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pooch
+import requests
+from PIL import Image
+
+from xai_utils.data import DataError, Dataset, Samples, synthetic_tissue
+from xai_utils.data.synthetic_tissue import CLASSES, SIZE
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+ARCHIVE = "Kather_texture_2016_image_tiles_5000.zip"
+ARCHIVE_URL = f"https://zenodo.org/records/53169/files/{ARCHIVE}"
+ARCHIVE_SHA256 = "936d0b95ae0f04f1f7b18a2b7e8c55776c3e887d102f645bcee752d1a6626a32"
+CACHED = DATA / "downloads" / ARCHIVE
+CONNECT_SECONDS, READ_SECONDS = 5, 30
+
+
+def load(hmt_dir=None):
+    """The official split (by file name) of the tiles, uint8 ``(n, 150, 150, 3)``.
+
+    ``hmt_dir`` is a folder of the eight class folders, the archive itself, or ``"synthetic"``;
+    by default, what :func:`find` finds. Takes about 5 seconds.
+
+    Raises :class:`DataError` when a class or a tile is missing, cannot be read, or has another
+    size, and when the archive has another checksum.
+    """
+    path, source = find(hmt_dir)
+    if source == "synthetic":
+        return synthetic_tissue.load()
+    rows = read_split()
+    tiles, hashes = _read_tiles(Path(path), rows)
+    identical = np.array([found == row["pixels_sha256"] for found, row in zip(hashes, rows)])
+    if not identical.all():
+        print(f"HMT: {np.sum(~identical)} tiles differ from the published pixels", file=sys.stderr)
+    labels = np.array([CLASSES.index(row["class"]) for row in rows])
+    names = np.array([row["file"] for row in rows])
+    every = Samples(tiles, labels, names)
+    is_test = np.array([row["split"] == "test" for row in rows])
+    return Dataset(every.take(~is_test), every.take(is_test), CLASSES, source)
+
+
+def find(hmt_dir=None):
+    """Where the tiles are: ``(path, source)``, source one of ``local zenodo synthetic``."""
+    asked = str(hmt_dir or os.environ.get("XAI_HMT_DIR", ""))
+    if asked == "synthetic":
+        return "synthetic", "synthetic"
+    if asked:
+        if not Path(asked).exists():
+            raise DataError(f"The HMT folder {asked} does not exist: correct --hmt-dir")
+        return str(Path(asked).resolve()), "zenodo" if Path(asked) == CACHED else "local"
+    if CACHED.exists():
+        return str(CACHED), "zenodo"
+    try:
+        download()
+    except requests.RequestException as error:
+        print(
+            f"HMT could not be downloaded ({type(error).__name__}). Synthetic tissue stands in. "
+            "To use the real tiles: ./run_all.sh --hmt-dir FOLDER_OR_ARCHIVE",
+            file=sys.stderr,
+        )
+        return "synthetic", "synthetic"
+    return str(CACHED), "zenodo"
+
+
+def download():
+    """Download the public archive (258 MB) into the cache and check it.
+
+    One quick look whether Zenodo can be reached comes first, so that without a network this
+    fails within seconds; the download itself is retried.
+    """
+    agent = {"User-Agent": "xai-utils (reproducible report on visual explanations)"}
+    requests.head(
+        ARCHIVE_URL, headers=agent, timeout=CONNECT_SECONDS, allow_redirects=True
+    ).raise_for_status()
+    pooch.create(
+        path=CACHED.parent,
+        base_url="",
+        registry={ARCHIVE: f"sha256:{ARCHIVE_SHA256}"},
+        urls={ARCHIVE: ARCHIVE_URL},
+        retry_if_failed=3,
+    ).fetch(
+        ARCHIVE,
+        downloader=pooch.HTTPDownloader(
+            progressbar=sys.stderr.isatty(),
+            headers=agent,
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+        ),
+    )
+
+
+def read_split():
+    """The official split: one row a tile, with ``file``, ``class``, ``split``, ``pixels_sha256``."""
+    with open(DATA / "hmt_split.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def parent_images(names):
+    """The image that each tile was cut from, by its file name: ``CRC-Prim-HE-04_033``."""
+    return np.array([name.split("_", 1)[1].split(".tif_Row_")[0] for name in names])
+
+
+def resize(tiles, size):
+    """uint8 tiles at ``size`` × ``size`` pixels, bilinear, as the course fed them (224)."""
+    resized = [
+        np.asarray(Image.fromarray(tile).resize((size, size), Image.Resampling.BILINEAR))
+        for tile in tiles
+    ]
+    return np.stack(resized)
+
+
+def _read_tiles(path, rows):
+    """Every tile of the split, in its order, and the SHA-256 of each one's pixels."""
+    files, read = _archive_files(path) if path.is_file() else _folder_files(path)
+    missing = [row for row in rows if (row["class"], _stem(row["file"])) not in files]
+    if missing:
+        raise DataError(
+            f"{path} lacks {len(missing)} of the {len(rows)} tiles, first "
+            f"{missing[0]['class']}/{missing[0]['file']}: complete it, or leave --hmt-dir out to "
+            "download the tiles"
+        )
+    tiles = np.empty((len(rows), SIZE, SIZE, 3), np.uint8)
+    for index, row in enumerate(rows):
+        name = files[row["class"], _stem(row["file"])]
+        tiles[index] = _decode(read(name), name)
+    return tiles, [hashlib.sha256(tile.tobytes()).hexdigest() for tile in tiles]
+
+
+def _folder_files(path):
+    """``{(class, stem): file}`` of a folder, and how to read one."""
+    for name in CLASSES:
+        if not (path / name).is_dir():
+            raise DataError(
+                f"{path} has no folder {name}: give --hmt-dir the folder that holds the eight "
+                f"class folders {CLASSES[0]} to {CLASSES[-1]}"
+            )
+    files = {
+        (name, _stem(file.name)): file for name in CLASSES for file in (path / name).iterdir()
+    }
+    return files, lambda file: file.read_bytes()
+
+
+def _archive_files(path):
+    """``{(class, stem): member}`` of the archive, and how to read one."""
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != ARCHIVE_SHA256:
+        raise DataError(
+            f"{path} has the SHA-256 {found[:12]}…, not {ARCHIVE_SHA256[:12]}…: delete it and "
+            f"download {ARCHIVE} again"
+        )
+    archive = zipfile.ZipFile(path)
+    members = [name.split("/") for name in archive.namelist() if not name.endswith("/")]
+    files = {(parts[-2], _stem(parts[-1])): "/".join(parts) for parts in members if len(parts) > 1}
+    return files, archive.read
+
+
+def _decode(content, name):
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            tile = np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError) as error:
+        raise DataError(f"{name} cannot be read ({error}): replace this tile") from error
+    if tile.shape != (SIZE, SIZE, 3):
+        height, width = tile.shape[:2]
+        raise DataError(f"{name} is {height}×{width} pixels, not {SIZE}×{SIZE}: replace this tile")
+    return tile
+
+
+def _stem(file_name):
+    """The name without its last suffix: ``….tif_Row_1_Col_1.webp`` and ``….tif`` are one tile."""
+    return file_name.rsplit(".", 1)[0]

@@ -1,0 +1,191 @@
+"""The figures. Each function returns one; nothing else in the package knows matplotlib."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.colors import Normalize, TwoSlopeNorm
+from sklearn.metrics import auc, confusion_matrix, roc_curve
+
+COLUMN, PAGE = 3.5, 7.16  # inches: the widths of an IEEE column and page
+POSITIVE_MAP, SIGNED_MAP = "viridis", "RdBu_r"
+
+plt.rcParams.update(
+    {
+        "font.size": 8,
+        "axes.titlesize": 8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.fontsize": 7,
+        "legend.frameon": False,
+        "lines.linewidth": 1.2,
+        "figure.dpi": 120,
+        "savefig.dpi": 200,
+        "figure.constrained_layout.use": True,
+        "svg.hashsalt": "xai_utils",  # the same figure gives the same file
+        "pdf.fonttype": 42,
+    }
+)
+
+
+def _subplots(*shape, **options):
+    """``plt.subplots`` for a figure that a notebook shows once: when it is a cell's result."""
+    figure, axes = plt.subplots(*shape, **options)
+    plt.close(figure)
+    return figure, axes
+
+
+def training_curves(history):
+    """Loss and accuracy by epoch, on the training and the held-out part."""
+    figure, axes = _subplots(1, 2, figsize=(PAGE, 2.2))
+    for axis, curve in zip(axes, ("loss", "accuracy")):
+        epochs = np.arange(1, len(history[curve]) + 1)
+        axis.plot(epochs, history[curve], label="training, augmented")
+        axis.plot(epochs, history[f"val_{curve}"], "--", label="held out")
+        axis.set(xlabel="epoch", ylabel=curve)
+    axes[0].set_yscale("log")
+    axes[1].legend(loc="lower right")
+    return figure
+
+
+def roc_curves(y, probabilities, classes):
+    """One curve a class against the rest, with its area."""
+    figure, axis = _subplots(figsize=(COLUMN, 3.2))
+    colours = sns.color_palette("colorblind", len(classes))
+    for label, name in enumerate(classes):
+        false, true, _ = roc_curve(y == label, probabilities[:, label])
+        style = ("-", "--", ":", "-.")[label % 4]
+        text = f"{name} ({auc(false, true):.3f})"
+        axis.plot(false, true, style, color=colours[label], label=text)
+    axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.7)
+    axis.set(xlabel="false positive rate", ylabel="true positive rate")
+    axis.set_xscale("symlog", linthresh=0.01)
+    axis.set(xlim=(0, 1), ylim=(0, 1.01), xticks=[0, 0.01, 0.1, 1], xticklabels=["0", ".01", ".1", "1"])
+    axis.legend(title="class (area under the curve)", loc="lower right")
+    return figure
+
+
+def confusion(y, predicted, classes):
+    """The confusion matrix, each row divided by its sum."""
+    rates = confusion_matrix(y, predicted, labels=range(len(classes)), normalize="true")
+    figure, axis = _subplots(figsize=(COLUMN, 3.1))
+    sns.heatmap(
+        rates,
+        annot=np.where(rates > 0, np.char.mod("%.2f", rates), ""),
+        fmt="",
+        annot_kws={"size": 6},
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        square=True,
+        cbar=False,
+        linewidths=0.4,
+        xticklabels=classes,
+        yticklabels=classes,
+        ax=axis,
+    )
+    axis.set(xlabel="predicted class", ylabel="true class")
+    axis.tick_params(axis="x", rotation=45 if max(map(len, classes)) > 2 else 0)
+    axis.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def signals_with_templates(signals, titles, templates):
+    """Signals ``(n, 40)`` above the templates of the classes: ``templates`` holds, for each signal,
+    a list of ``(label, template)``."""
+    figure, axes = _subplots(2, len(signals), figsize=(PAGE, 2.6), squeeze=False, sharey="row")
+    for column, (signal, title) in enumerate(zip(signals, titles)):
+        axes[0, column].plot(signal, color="black")
+        axes[0, column].set(title=title, xlabel="position")
+        for style, (label, template) in zip(("-", "--"), templates[column]):
+            axes[1, column].plot(template, style, label=label)
+        axes[1, column].set(xlabel="template position")
+        axes[1, column].legend(loc="best")
+    axes[0, 0].set_ylabel("signal")
+    axes[1, 0].set_ylabel("template")
+    return figure
+
+
+def signal_maps(signals, row_titles, maps, templates):
+    """One row a sample: the signal on each method's map as background, then the templates.
+
+    ``maps`` is ``{title: (n, 40)}``; ``templates`` as in :func:`signals_with_templates`.
+    """
+    rows, columns = len(signals), len(maps) + 1
+    figure, axes = _subplots(rows, columns, figsize=(PAGE, 1.35 * rows + 0.3), squeeze=False)
+    for row, signal in enumerate(signals):
+        for axis, (title, values) in zip(axes[row], maps.items()):
+            colours, norm = _colours(values[row])
+            axis.imshow(
+                values[row][np.newaxis],
+                aspect="auto",
+                cmap=colours,
+                norm=norm,
+                alpha=0.75,
+                extent=(-0.5, len(signal) - 0.5, signal.min() - 0.3, signal.max() + 0.3),
+            )
+            axis.plot(signal, color="black")
+            axis.set(yticks=[], title=title if row == 0 else "")
+        axes[row, 0].set_ylabel(row_titles[row], fontsize=7)
+        for style, (label, template) in zip(("-", "--"), templates[row]):
+            axes[row, -1].plot(template, style, label=label)
+        axes[row, -1].legend(loc="best", fontsize=6)
+    axes[0, -1].set_title("templates")
+    for axis in axes[-1]:
+        axis.set_xlabel("position")
+    return figure
+
+
+def tiles(images, titles):
+    """Tiles in one row."""
+    figure, axes = _subplots(1, len(images), figsize=(PAGE, PAGE / len(images) + 0.4), squeeze=False)
+    for axis, image, title in zip(axes[0], images, titles):
+        axis.imshow(image)
+        axis.set(xticks=[], yticks=[])
+        axis.set_title(title, fontsize=6)
+    return figure
+
+
+def tile_maps(images, row_titles, maps):
+    """One row a tile: the tile, then each method's map. ``maps`` is ``{title: (n, h, w)}``.
+
+    Each map has its own scale: a method's values mean nothing beside another's.
+    """
+    rows, columns = len(images), len(maps) + 1
+    size = min(PAGE / columns, 1.25)
+    figure, axes = _subplots(
+        rows, columns, figsize=(size * columns, size * rows + 0.2), squeeze=False
+    )
+    for row, image in enumerate(images):
+        axes[row, 0].imshow(image)
+        axes[row, 0].set_ylabel(row_titles[row], fontsize=6)
+        for axis, (title, values) in zip(axes[row, 1:], maps.items()):
+            colours, norm = _colours(values[row])
+            axis.imshow(values[row], cmap=colours, norm=norm)
+            axis.set_title(title if row == 0 else "", fontsize=6)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+    return figure
+
+
+def kept_points(image, kept, titles):
+    """A tile, and what is left of it under each mask of ``kept`` ``(n, h, w)``; the rest black."""
+    pictures = [image, *(np.where(mask[..., np.newaxis], image, 0) for mask in kept)]
+    return tiles(pictures, titles)
+
+
+def bars(frame, x, y, hue):
+    """A value by group and kind, with 95 % intervals of the mean over the samples."""
+    figure, axis = _subplots(figsize=(COLUMN, 2.4))
+    sns.barplot(
+        frame, x=x, y=y, hue=hue, ax=axis, palette="colorblind", err_kws={"linewidth": 0.8}, seed=0
+    )
+    axis.legend(title=None)
+    return figure
+
+
+def _colours(values):
+    """A diverging map centred at zero where there are negative values, else a sequential one."""
+    if np.min(values) < 0:
+        limit = np.quantile(np.abs(values), 0.995) or 1.0
+        return SIGNED_MAP, TwoSlopeNorm(0, -limit, limit)
+    return POSITIVE_MAP, Normalize(0, np.max(values) or 1.0)

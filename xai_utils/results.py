@@ -1,0 +1,187 @@
+"""What a run leaves behind: values, tables, scores and figures, each with its provenance.
+
+A notebook opens a :class:`Run`, hands it what it found, and closes it with ``finish``. That writes
+one *part*, ``results/<profile>/parts/<notebook>.json``; :func:`collect` joins the parts into the
+files that the report and other readers use. Every file is written under a temporary name and
+renamed, so a killed run leaves no half file.
+"""
+
+import argparse
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SCORE_COLUMNS = (
+    "dataset", "weights", "method", "metric", "fraction", "fill", "rule", "item", "value",
+)  # fmt: skip
+REPRODUCTION_COLUMNS = (
+    "source", "dataset", "method", "metric", "item", "published", "reproduced", "difference",
+)  # fmt: skip
+VERSIONS_OF = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pandas", "tf-explain")
+
+
+class Run:
+    """One notebook's part of the results of a profile."""
+
+    def __init__(self, profile, notebook):
+        self.notebook = notebook
+        self.folder = output_root() / "results" / profile
+        self.figures = output_root() / "figures" / profile / notebook
+        self.started = time.time()
+        self.part = {
+            "values": {},
+            "tables": {},
+            "figures": [],
+            "scores": [],
+            "reproduction": [],
+            "provenance": {},
+        }
+
+    def weights(self, name):
+        """Where this profile keeps the weights of a network."""
+        return self.folder / "weights" / f"{name}.weights.h5"
+
+    def values(self, prefix, **values):
+        """Record numbers, texts or lists of them as ``<prefix>.<name>``."""
+        for name, value in values.items():
+            self.part["values"][f"{prefix}.{name}"] = _plain(value)
+
+    def table(self, name, frame):
+        """Record a table under ``name`` and return it, to be shown."""
+        self.part["tables"][name] = json.loads(frame.to_json(orient="split", index=False))
+        return frame
+
+    def scores(self, frame):
+        """Record scores, one row a sample, in the columns of ``scores.csv``."""
+        self.part["scores"].append(frame[list(SCORE_COLUMNS)])
+
+    def reproduction(self, frame):
+        """Record published numbers beside ours, in the columns of ``reproduction.csv``."""
+        self.part["reproduction"].append(frame[list(REPRODUCTION_COLUMNS)])
+
+    def figure(self, name, figure):
+        """Save a figure for print (PDF) and for the screen (SVG), and return it, to be shown."""
+        self.figures.mkdir(parents=True, exist_ok=True)
+        for suffix, metadata in ((".pdf", {"CreationDate": None}), (".svg", {"Date": None})):
+            path = self.figures / (name + suffix)
+            partial = path.with_name("partial-" + path.name)
+            figure.savefig(partial, metadata=metadata)
+            partial.rename(path)
+        self.part["figures"].append(name)
+        return figure
+
+    def provenance(self, **facts):
+        """Record what the results depend on: seeds, checksums of data and weights."""
+        self.part["provenance"] |= {name: _plain(fact) for name, fact in facts.items()}
+
+    def finish(self):
+        """Write the part. Nothing of this notebook counts before."""
+        part = dict(self.part)
+        for name in ("scores", "reproduction"):
+            rows = pd.concat(part.pop(name) or [pd.DataFrame()])
+            write(self._part_path(f"_{name}.csv"), rows.to_csv(index=False))
+        part["seconds"] = round(time.time() - self.started, 1)
+        write(self._part_path(".json"), json.dumps(part, indent=1, allow_nan=False))
+
+    def _part_path(self, suffix):
+        return self.folder / "parts" / (self.notebook + suffix)
+
+
+def collect(profile):
+    """Join the parts of a profile into values, tables, scores, reproduction and ``run.json``."""
+    folder = output_root() / "results" / profile
+    parts = {
+        path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("parts/*.json"))
+    }
+    for name in ("values", "tables"):
+        joined = {}
+        for part in parts.values():
+            if twice := joined.keys() & part[name].keys():
+                raise ValueError(f"Two notebooks record the same {name}: {sorted(twice)}")
+            joined |= part[name]
+        write(folder / f"{name}.json", json.dumps(joined, indent=1, sort_keys=True))
+    for name, columns in (("scores", SCORE_COLUMNS), ("reproduction", REPRODUCTION_COLUMNS)):
+        files = sorted(folder.glob(f"parts/*_{name}.csv"))
+        frames = [pd.read_csv(file) for file in files if file.stat().st_size > 1]
+        rows = pd.concat([pd.DataFrame(columns=list(columns)), *frames])
+        write(folder / f"{name}.csv", rows.to_csv(index=False, float_format="%.6g"))
+    write(folder / "run.json", json.dumps(_run_facts(profile, parts), indent=1))
+
+
+def figure_file(profile, name, suffix):
+    """The file of a figure, whichever notebook made it; FileNotFoundError if none did."""
+    found = list((output_root() / "figures" / profile).glob(f"*/{name}{suffix}"))
+    if len(found) != 1:
+        raise FileNotFoundError(f"The run made {len(found)} figures called {name}{suffix}, not one")
+    return found[0]
+
+
+def output_root():
+    """The folder under which a run writes: the repository, or ``XAI_OUTPUT`` where that is set."""
+    return Path(os.environ.get("XAI_OUTPUT", REPOSITORY))
+
+
+def write(path, text):
+    """Write a text file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name("partial-" + path.name)
+    partial.write_text(text)
+    partial.rename(path)
+
+
+def file_sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _run_facts(profile, parts):
+    commit = subprocess.run(
+        ["git", "-C", REPOSITORY, "describe", "--always", "--dirty", "--abbrev=12"],
+        capture_output=True,
+        text=True,
+    )
+    return {
+        "profile": profile,
+        "commit": commit.stdout.strip() or "unknown: not a git checkout",
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
+        "parameters": {
+            name: _parameters(output_root() / "results" / profile / "notebooks" / f"{name}.ipynb")
+            for name in parts
+        },
+        "provenance": {name: part["provenance"] for name, part in parts.items()},
+        "seconds": {name: part["seconds"] for name, part in parts.items()},
+    }
+
+
+def _parameters(executed):
+    """What papermill set in an executed notebook; None for one that was run by hand."""
+    if not executed.exists():
+        return None
+    return json.loads(executed.read_text())["metadata"]["papermill"]["parameters"]
+
+
+def _plain(value):
+    """NumPy values as the Python ones that JSON knows."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    return value
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Join the parts of a profile.")
+    parser.add_argument("profile")
+    collect(parser.parse_args().profile)
+
+
+if __name__ == "__main__":
+    main()
