@@ -51,9 +51,12 @@ class Run:
         return self.folder / "weights" / f"{name}.weights.h5"
 
     def values(self, prefix, **values):
-        """Record numbers, texts or lists of them as ``<prefix>.<name>``."""
+        """Record numbers, texts or lists of them as ``<prefix>.<name>``, dicts name by name."""
         for name, value in values.items():
-            self.part["values"][f"{prefix}.{name}"] = _plain(value)
+            if isinstance(value, dict):
+                self.values(f"{prefix}.{name}", **value)
+            else:
+                self.part["values"][f"{prefix}.{name}"] = _plain(value)
 
     def table(self, name, frame):
         """Record a table under ``name`` and return it, to be shown."""

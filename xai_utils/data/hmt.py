@@ -5,12 +5,14 @@ The tiles come from the first of: the folder or archive that is asked for (``--h
 none of them to be had, synthetic tissue stands in, and everything that shows it says so.
 """
 
+import argparse
 import csv
 import hashlib
 import io
 import json
 import os
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -21,12 +23,14 @@ from PIL import Image
 
 from xai_utils.data import DataError, Dataset, Samples, synthetic_tissue
 from xai_utils.data.synthetic_tissue import CLASSES, SIZE
+from xai_utils.results import write
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 ARCHIVE = "Kather_texture_2016_image_tiles_5000.zip"
 ARCHIVE_URL = f"https://zenodo.org/records/53169/files/{ARCHIVE}"
 ARCHIVE_SHA256 = "936d0b95ae0f04f1f7b18a2b7e8c55776c3e887d102f645bcee752d1a6626a32"
 CACHED = DATA / "downloads" / ARCHIVE
+COURSE_SIZE = 224  # pixels; the course enlarged the tiles to it
 CONNECT_SECONDS, READ_SECONDS = 5, 30
 
 
@@ -114,6 +118,24 @@ def parent_images(names):
     return np.array([name.split("_", 1)[1].split(".tif_Row_")[0] for name in names])
 
 
+def split_leak(data):
+    """What the official split gives away: shares of the test tiles, by the file names alone.
+
+    ``shared_parent``: their parent image has training tiles too. ``pixel_free_accuracy``: the most
+    frequent class among those training tiles is the right one.
+    """
+    parents = parent_images(data.train.names)
+    shared, right = 0, 0
+    for parent, label in zip(parent_images(data.test.names), data.test.y):
+        siblings = data.train.y[parents == parent]
+        shared += len(siblings) > 0
+        right += len(siblings) > 0 and np.bincount(siblings).argmax() == label
+    return {
+        "shared_parent": shared / len(data.test),
+        "pixel_free_accuracy": right / len(data.test),
+    }
+
+
 def resize(tiles, size):
     """uint8 tiles at ``size`` × ``size`` pixels, bilinear, as the course fed them (224)."""
     resized = [
@@ -184,3 +206,23 @@ def _decode(content, name):
 def _stem(file_name):
     """The name without its last suffix: ``….tif_Row_1_Col_1.webp`` and ``….tif`` are one tile."""
     return file_name.rsplit(".", 1)[0]
+
+
+def main():
+    """Find the tiles, check every one of them, and write down where they are."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("output", type=Path)
+    options = parser.parse_args()
+    started = time.time()
+    try:
+        path, source = find()
+        data = load(path)
+    except DataError as error:
+        sys.exit(f"error: {error}")
+    facts = {"path": path, "source": source, "tiles": len(data.train) + len(data.test)}
+    write(options.output, json.dumps(facts))
+    print(f"HMT: {facts['tiles']} tiles, {source}  {time.time() - started:.0f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
