@@ -216,7 +216,7 @@ def _latex_figure(name, path, caption, wide):
     kind = "figure*" if wide else "figure"
     lines = [
         rf"\begin{{{kind}}}[tb]",
-        rf"\centering\includegraphics[width=\linewidth]{{{path}}}",
+        rf"\centering\includegraphics{{{path}}}",
         rf"\caption{{{_escape_latex(caption)}}}\label{{{name}}}",
         rf"\end{{{kind}}}",
     ]

@@ -1,6 +1,7 @@
 """The two networks of the course, their weights, and what explanations need of any network."""
 
 import os
+import warnings
 from pathlib import Path
 
 import keras
@@ -62,8 +63,11 @@ def load_weights(model, path):
     if not Path(path).is_file():
         raise WeightsError(f"There is no weight file {path}")
     try:
-        model.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns of layers that the file lacks, and leaves them at random weights.
+            warnings.simplefilter("error", UserWarning)
+            model.load_weights(path)
+    except (OSError, ValueError, KeyError, UserWarning) as error:
         reason = str(error).strip().splitlines()[0]
         raise WeightsError(
             f"{path} does not fit {model.name} ({model.count_params()} parameters): {reason} "
@@ -113,7 +117,7 @@ def score_model(model, score="logit", layer=None):
         )
     logits = keras.ops.add(keras.ops.matmul(last.input, last.kernel), last.bias)
     scores = logits if score == "logit" else keras.ops.softmax(logits)
-    return keras.Model(model.inputs, [scores, _layer(model, layer).output])
+    return keras.Model(model.inputs[0], [scores, _layer(model, layer).output])
 
 
 def _layer(model, name):

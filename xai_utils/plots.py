@@ -36,14 +36,14 @@ def _subplots(*shape, **options):
 
 def training_curves(history):
     """Loss and accuracy by epoch, on the training and the held-out part."""
-    figure, axes = _subplots(1, 2, figsize=(PAGE, 2.2))
+    figure, axes = _subplots(1, 2, figsize=(COLUMN, 1.9))
     for axis, curve in zip(axes, ("loss", "accuracy")):
         epochs = np.arange(1, len(history[curve]) + 1)
         axis.plot(epochs, history[curve], label="training, augmented")
         axis.plot(epochs, history[f"val_{curve}"], "--", label="held out")
         axis.set(xlabel="epoch", ylabel=curve)
     axes[0].set_yscale("log")
-    axes[1].legend(loc="lower right")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
@@ -136,8 +136,10 @@ def signal_maps(signals, row_titles, maps, templates):
 
 
 def tiles(images, titles):
-    """Tiles in one row."""
-    figure, axes = _subplots(1, len(images), figsize=(PAGE, PAGE / len(images) + 0.4), squeeze=False)
+    """Tiles in one row, in the width of a column if there are four or fewer."""
+    width = COLUMN if len(images) <= 4 else PAGE
+    size = min(width / len(images), 1.1)
+    figure, axes = _subplots(1, len(images), figsize=(width, size + 0.3), squeeze=False)
     for axis, image, title in zip(axes[0], images, titles):
         axis.imshow(image)
         axis.set(xticks=[], yticks=[])
@@ -151,17 +153,15 @@ def tile_maps(images, row_titles, maps):
     Each map has its own scale: a method's values mean nothing beside another's.
     """
     rows, columns = len(images), len(maps) + 1
-    size = min(PAGE / columns, 1.25)
-    figure, axes = _subplots(
-        rows, columns, figsize=(size * columns, size * rows + 0.2), squeeze=False
-    )
+    size = 0.95 * COLUMN / columns
+    figure, axes = _subplots(rows, columns, figsize=(COLUMN, size * rows + 0.3), squeeze=False)
     for row, image in enumerate(images):
         axes[row, 0].imshow(image)
         axes[row, 0].set_ylabel(row_titles[row], fontsize=6)
         for axis, (title, values) in zip(axes[row, 1:], maps.items()):
             colours, norm = _colours(values[row])
             axis.imshow(values[row], cmap=colours, norm=norm)
-            axis.set_title(title if row == 0 else "", fontsize=6)
+            axis.set_title(title.replace(" (", "\n(") if row == 0 else "", fontsize=6)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
     return figure
@@ -175,11 +175,12 @@ def kept_points(image, kept, titles):
 
 def bars(frame, x, y, hue):
     """A value by group and kind, with 95 % intervals of the mean over the samples."""
-    figure, axis = _subplots(figsize=(COLUMN, 2.4))
+    figure, axis = _subplots(figsize=(COLUMN, 2.1))
     sns.barplot(
         frame, x=x, y=y, hue=hue, ax=axis, palette="colorblind", err_kws={"linewidth": 0.8}, seed=0
     )
-    axis.legend(title=None)
+    axis.set_ylabel("")
+    axis.legend(title=hue)
     return figure
 
 

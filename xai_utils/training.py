@@ -90,7 +90,7 @@ def scale_initial_weights(model, batch):
     """
     for layer in model.layers:
         if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
-            before = keras.Model(model.inputs, layer.input).predict(batch, verbose=0)
+            before = keras.Model(model.inputs[0], layer.input).predict(batch, verbose=0)
             activation, layer.activation = layer.activation, keras.activations.linear
             deviation = tf.math.reduce_std(layer(before))
             layer.activation = activation
@@ -164,7 +164,9 @@ def save(model, path, **provenance):
         "machine": platform.machine(),
     }
     partial = path.with_name("partial-" + path.name)
-    model.save_weights(partial)
+    bare = keras.models.clone_model(model)  # without the state of the optimizer
+    bare.set_weights(model.get_weights())
+    bare.save_weights(partial)
     provenance_path(path).write_text(json.dumps(provenance, indent=1) + "\n")
     partial.rename(path)
 

@@ -11,7 +11,9 @@ import hashlib
 import io
 import json
 import os
+import queue
 import sys
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -31,7 +33,8 @@ ARCHIVE_URL = f"https://zenodo.org/records/53169/files/{ARCHIVE}"
 ARCHIVE_SHA256 = "936d0b95ae0f04f1f7b18a2b7e8c55776c3e887d102f645bcee752d1a6626a32"
 CACHED = DATA / "downloads" / ARCHIVE
 COURSE_SIZE = 224  # pixels; the course enlarged the tiles to it
-CONNECT_SECONDS, READ_SECONDS = 5, 30
+PROBE_SECONDS, READ_SECONDS = 10, 30
+USER_AGENT = {"User-Agent": "xai-utils (a reproducible report on visual explanations)"}
 
 
 def load(hmt_dir=None):
@@ -71,7 +74,7 @@ def find(hmt_dir=None):
         return str(CACHED), "zenodo"
     try:
         download()
-    except requests.RequestException as error:
+    except OSError as error:
         print(
             f"HMT could not be downloaded ({type(error).__name__}). Synthetic tissue stands in. "
             "To use the real tiles: ./run_all.sh --hmt-dir FOLDER_OR_ARCHIVE",
@@ -84,27 +87,48 @@ def find(hmt_dir=None):
 def download():
     """Download the public archive (258 MB) into the cache and check it.
 
-    One quick look whether Zenodo can be reached comes first, so that without a network this
-    fails within seconds; the download itself is retried.
+    Raises OSError (which includes the errors of requests) when it cannot be had; without a
+    network within PROBE_SECONDS. A download that breaks off is retried.
     """
-    agent = {"User-Agent": "xai-utils (reproducible report on visual explanations)"}
-    requests.head(
-        ARCHIVE_URL, headers=agent, timeout=CONNECT_SECONDS, allow_redirects=True
-    ).raise_for_status()
-    pooch.create(
+    _probe()
+    fetcher = pooch.create(
         path=CACHED.parent,
         base_url="",
         registry={ARCHIVE: f"sha256:{ARCHIVE_SHA256}"},
         urls={ARCHIVE: ARCHIVE_URL},
         retry_if_failed=3,
-    ).fetch(
-        ARCHIVE,
-        downloader=pooch.HTTPDownloader(
-            progressbar=sys.stderr.isatty(),
-            headers=agent,
-            timeout=(CONNECT_SECONDS, READ_SECONDS),
-        ),
     )
+    downloader = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(), headers=USER_AGENT, timeout=READ_SECONDS
+    )
+    try:
+        fetcher.fetch(ARCHIVE, downloader=downloader)
+    except ValueError as error:  # pooch's word for another checksum
+        raise DataError(
+            f"What {ARCHIVE_URL} sends is not the archive that is expected: download it by hand "
+            "and give it as --hmt-dir"
+        ) from error
+
+
+def _probe():
+    """Ask for the head of the archive. In a thread, because looking up a name has no timeout."""
+    answers = queue.Queue()
+
+    def ask():
+        try:
+            options = {"headers": USER_AGENT, "timeout": PROBE_SECONDS, "allow_redirects": True}
+            requests.head(ARCHIVE_URL, **options).raise_for_status()
+            answers.put(None)
+        except OSError as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        error = answers.get(timeout=PROBE_SECONDS)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {PROBE_SECONDS} seconds") from None
+    if error is not None:
+        raise error
 
 
 def read_split():

@@ -1,0 +1,75 @@
+"""The form of the notebooks, and that each runs by itself."""
+
+import ast
+
+import nbformat
+import pytest
+import yaml
+
+from xai_utils.execute import parameters
+from xai_utils.results import REPOSITORY
+
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+PROFILES = sorted((REPOSITORY / "profiles").glob("*.yaml"))
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+
+
+def test_there_are_six():
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06"]
+
+
+@notebooks
+def test_notebooks_are_committed_without_outputs(path):
+    for cell in code_cells(path):
+        assert cell.outputs == [] and cell.execution_count is None
+
+
+@notebooks
+def test_one_cell_holds_the_parameters_and_they_are_literals(path):
+    tagged = [cell for cell in code_cells(path) if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    for statement in ast.parse(tagged[0].source).body:
+        assert isinstance(statement, ast.Assign)
+        ast.literal_eval(statement.value)
+
+
+@notebooks
+def test_cells_are_short_and_define_no_class(path):
+    for cell in code_cells(path):
+        assert len(cell.source.splitlines()) <= 15
+        assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(ast.parse(cell.source)))
+
+
+@notebooks
+def test_it_records_under_its_own_name_and_finishes(path):
+    source = "\n".join(cell.source for cell in code_cells(path))
+    assert f'results.Run(PROFILE, "{path.stem}")' in source
+    assert source.rstrip().endswith("run.finish()")
+
+
+@notebooks
+def test_a_text_follows_every_figure(path):
+    cells = nbformat.read(path, 4).cells
+    for cell, after in zip(cells, cells[1:]):
+        if cell.cell_type == "code" and "run.figure(" in cell.source and "def " not in cell.source:
+            assert after.cell_type == "markdown" or "Markdown(" in after.source
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_profiles_set_only_what_the_notebooks_have(profile, output, monkeypatch):
+    (output / "results" / profile.stem).mkdir(parents=True)
+    (output / "results" / profile.stem / "hmt.json").write_text('{"path": "synthetic"}')
+    sections = yaml.safe_load(profile.read_text()) or {}
+    assert sections.keys() <= {path.stem for path in NOTEBOOKS}
+    for path in NOTEBOOKS:
+        assert parameters(path, profile.stem)["PROFILE"] == profile.stem
+
+
+def test_an_unknown_parameter_in_a_profile_is_named(output, monkeypatch):
+    monkeypatch.setattr("xai_utils.execute.notebook_settings", lambda *_: {"EPOCH": 3})
+    with pytest.raises(SystemExit, match="quick.yaml sets EPOCH"):
+        parameters(NOTEBOOKS[0], "quick")

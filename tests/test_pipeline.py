@@ -1,0 +1,95 @@
+"""The whole run as a user starts it, and what it says when it cannot."""
+
+import json
+import os
+import re
+import subprocess
+import time
+
+import pandas as pd
+import pytest
+
+from xai_utils.results import REPOSITORY, REPRODUCTION_COLUMNS, SCORE_COLUMNS
+
+NAMES = ["values.json", "tables.json", "scores.csv", "reproduction.csv", "run.json"]
+
+
+def run_all(output, *arguments, **environment):
+    """Start ``run_all.sh`` from another folder; returns the exit code and what it said."""
+    settings = {name: text for name, text in os.environ.items() if not name.startswith("XAI_")}
+    done = subprocess.run(
+        [REPOSITORY / "run_all.sh", *arguments],
+        cwd="/",
+        env=settings | {"XAI_OUTPUT": str(output)} | environment,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--profile", "fast"], "no profile 'fast'; give one of full, quick, standard"),
+        (["--cores", "0"], "--cores must be at least 1"),
+        (["--profile", "quick", "--hmt-dir", "/nowhere"], "/nowhere does not exist"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, arguments, message):
+    code, said = run_all(tmp_path, *arguments)
+    assert code != 0
+    assert re.fullmatch(f"error: .*{re.escape(message)}.*\n", said)
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and ".snakemake" not in path.parts]
+    assert [path.name for path in left] in ([], [".run_all.lock"])
+
+
+def test_an_incomplete_hmt_folder_is_one_line_and_leaves_nothing(tmp_path):
+    (tmp_path / "tiles" / "01_TUMOR").mkdir(parents=True)
+    code, said = run_all(tmp_path / "out", "--profile", "quick", "--hmt-dir", tmp_path / "tiles")
+    assert code != 0
+    assert re.fullmatch(r"error: .* has no folder 02_STROMA: .*\n", said)
+    assert not (tmp_path / "out" / "results" / "quick" / "hmt.json").exists()
+
+
+@pytest.mark.slow
+def test_quick_profile_from_nothing_then_again_then_after_a_change(tmp_path):
+    code, said = run_all(tmp_path, "--profile", "quick", "--hmt-dir", "synthetic")
+    assert code == 0, said
+    results, report = tmp_path / "results/quick", tmp_path / "report/build/quick"
+    _check_results(results)
+    _check_report(report)
+
+    started = time.time()
+    code, said = run_all(tmp_path, "--profile", "quick", "--hmt-dir", "synthetic")
+    assert code == 0 and "Nothing to do" in said
+    assert time.time() - started < 10
+
+    before = (results / "values.json").read_text()
+    (results / "parts/02_mnist1d_classify.json").unlink()
+    code, said = run_all(tmp_path, "--profile", "quick", "--hmt-dir", "synthetic")
+    assert code == 0
+    assert re.findall(r"^0\d_\w+", said, flags=re.M) == ["02_mnist1d_classify"]
+    assert (results / "values.json").read_text() == before, "the same numbers on every rebuild"
+
+
+def _check_results(folder):
+    assert all((folder / name).exists() for name in NAMES)
+    values = json.loads((folder / "values.json").read_text())
+    assert values["hmt.source"] == "synthetic"
+    assert values["mnist1d.accuracy"] > 0.8
+    scores = pd.read_csv(folder / "scores.csv")
+    assert list(scores.columns) == list(SCORE_COLUMNS)
+    assert set(scores.dataset) == {"mnist1d", "hmt"} and scores.value.notna().all()
+    assert list(pd.read_csv(folder / "reproduction.csv").columns) == list(REPRODUCTION_COLUMNS)
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["parameters"]["01_mnist1d_train"]["EPOCHS"] == 15
+
+
+def _check_report(folder):
+    text = re.sub(r"<[^>]+>", " ", (folder / "report.html").read_text())
+    for word in ("Undefined", "None", "nan", "TODO", "{{"):
+        assert not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text), word
+    assert "Synthetic tissue stands in for HMT" in text
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert r"\includegraphics{figures/mnist1d_roc.pdf}" in (folder / "report.tex").read_text()
+    assert not list(folder.rglob("partial-*"))

@@ -1,0 +1,76 @@
+"""Filling the report: numbers, tables and figures in, and nothing made up."""
+
+import re
+import sys
+
+import pytest
+
+from xai_utils.results import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "report"))
+import build  # noqa: E402
+
+TABLE = {"scores": {"columns": ["name", "share"], "data": [["a_b", 0.25], ["c", None]]}}
+
+
+@pytest.fixture(params=build.FIGURE_SUFFIX)
+def page(request, tmp_path):
+    (tmp_path / "figures").mkdir()
+    for name in ("curves", "maps"):
+        (tmp_path / "figures" / f"{name}{build.FIGURE_SUFFIX[request.param]}").touch()
+    known = {"curves": ("Fig.", 1), "maps": ("Fig.", 2)}
+    return build.Page(request.param, tmp_path, {"data.size": 3}, TABLE, {}, known)
+
+
+def test_a_value_that_no_run_produced_fails(page):
+    assert page.value("data.size") == 3
+    with pytest.raises(build.ReportError, match="data.length"):
+        page.value("data.length")
+
+
+def test_figures_and_tables_that_no_run_produced_fail(page):
+    with pytest.raises(build.ReportError, match="no notebook made"):
+        page.figure("histogram", "A histogram")
+    with pytest.raises(build.ReportError, match="no notebook recorded"):
+        page.table("sizes", "Sizes", {"n": "n"})
+
+
+def test_a_reference_to_what_is_not_shown_fails(page):
+    with pytest.raises(build.ReportError, match="does not show"):
+        page.ref("histogram")
+
+
+def test_figures_are_numbered_in_their_order(page):
+    page.figure("maps", "Maps. With a sentence")
+    page.figure("curves", "Curves")
+    assert page.numbers == {"maps": ("Fig.", 1), "curves": ("Fig.", 2)}
+
+
+def test_tables_say_what_is_undefined_and_keep_the_rows_asked_for(page):
+    text = page.table("scores", "Scores", {"name": "Name", "share": ("Share", ".1%")})
+    assert "25.0%" in text.replace("\\%", "%") and "undefined" in text
+    kept = page.table("scores", "Scores", {"name": "Name"}, {"name": "c"})
+    assert "a_b" not in kept.replace("\\_", "_")
+
+
+def test_latex_marks_are_escaped():
+    assert build._escape_latex("30 % of a_b & c → d") == r"30 \% of a\_b \& c $\rightarrow$ d"
+
+
+@pytest.mark.parametrize("items, text", [(["a"], "a"), (["a", "b"], "a and b"), ([1, 2, 3], "1, 2 and 3")])
+def test_lists_in_prose(items, text):
+    assert build.listed(items) == text
+
+
+def test_every_citation_has_an_entry_and_every_entry_is_cited():
+    cited = set(re.findall(r"@(\w+)", (REPOSITORY / "report/report.md").read_text()))
+    entries = set(re.findall(r"@\w+\{(\w+),", (REPOSITORY / "report/refs.bib").read_text()))
+    assert cited == entries
+
+
+def test_prose_holds_no_measured_number():
+    """Rates and accuracies come from the run. What may stand: the course's settings and its Table 4."""
+    prose = (REPOSITORY / "report/report.md").read_text()
+    prose = re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "", prose, flags=re.S)
+    allowed = {"0.503", "0.885", "90", "30", "4", "1", "2", "8", "40", "25", "150"}
+    assert set(re.findall(r"\d+(?:\.\d+)?", prose)) <= allowed

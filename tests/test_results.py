@@ -1,0 +1,71 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xai_utils import plots, results
+
+SCORES = pd.DataFrame([["mnist1d", "ours", "random", "drop_rate", 0.3, "black", "exact", "a", 0.5]],
+                      columns=list(results.SCORE_COLUMNS))  # fmt: skip
+
+
+def a_run(notebook="01_first", **values):
+    run = results.Run("quick", notebook)
+    run.values("data", **values)
+    return run
+
+
+def test_a_part_appears_only_when_the_notebook_finishes(output):
+    run = a_run(size=np.int64(3))
+    assert not list(output.glob("results/**/*.json"))
+    run.finish()
+    part = json.loads((output / "results/quick/parts/01_first.json").read_text())
+    assert part["values"] == {"data.size": 3}
+    assert not list(output.glob("**/partial-*"))
+
+
+def test_nested_values_become_flat(output):
+    run = a_run(best={"tile": "x", "drop": {"a": 1.0}}, order=["b", "a"])
+    assert run.part["values"] == {"data.best.tile": "x", "data.best.drop.a": 1.0, "data.order": ["b", "a"]}
+
+
+def test_a_value_that_is_not_a_number_fails_the_notebook(output):
+    with pytest.raises(ValueError, match="[Oo]ut of range"):
+        a_run(mean=float("nan")).finish()
+
+
+def test_collect_joins_the_parts(output):
+    first, second = a_run(a=1), a_run("02_second", b=[1, 2])
+    first.scores(SCORES)
+    first.provenance(seed=0)
+    second.table("sizes", pd.DataFrame({"n": [1, 2]}))
+    for run in (first, second):
+        run.finish()
+    results.collect("quick")
+    folder = output / "results/quick"
+    assert json.loads((folder / "values.json").read_text()) == {"data.a": 1, "data.b": [1, 2]}
+    assert pd.read_csv(folder / "scores.csv").value.tolist() == [0.5]
+    assert list(pd.read_csv(folder / "reproduction.csv").columns) == list(results.REPRODUCTION_COLUMNS)
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["provenance"]["01_first"] == {"seed": 0}
+    assert facts["versions"]["tensorflow"].startswith("2.")
+    assert json.loads((folder / "tables.json").read_text())["sizes"]["data"] == [[1], [2]]
+
+
+def test_two_notebooks_must_not_record_the_same_value(output):
+    for notebook in ("01_first", "02_second"):
+        a_run(notebook, a=1).finish()
+    with pytest.raises(ValueError, match="data.a"):
+        results.collect("quick")
+
+
+def test_figures_are_saved_for_print_and_screen_alike_each_time(output):
+    run = a_run()
+    contents = []
+    for _ in range(2):
+        run.figure("curves", plots.training_curves({k: [1, 0.5] for k in ("loss", "accuracy", "val_loss", "val_accuracy")}))
+        contents.append([results.figure_file("quick", "curves", s).read_bytes() for s in (".pdf", ".svg")])
+    assert contents[0] == contents[1]
+    with pytest.raises(FileNotFoundError, match="made 0 figures called other"):
+        results.figure_file("quick", "other", ".pdf")
