@@ -1,10 +1,8 @@
-# What depends on what. `./run_all.sh` calls it; on a cluster, so can you:
-#   snakemake --directory . --config profile=full --executor slurm --jobs 6
+# What depends on what, written once. `./run_all.sh` calls it.
 
 import os
 from glob import glob
 
-from xai_utils.data import hmt
 from xai_utils.execute import notebook_settings
 
 SOURCE = workflow.basedir
@@ -12,14 +10,14 @@ PROFILE = config.get("profile", "standard")
 RESULTS, FIGURES = f"results/{PROFILE}", f"figures/{PROFILE}"
 REPORT = f"report/build/{PROFILE}"
 
-# Each notebook, and those whose results it uses.
+# Each notebook, and what it uses: other notebooks' results, the tiles, the published numbers.
 NOTEBOOKS = {
     "01_mnist1d_train": [],
-    "02_mnist1d_classify": ["01_mnist1d_train"],
+    "02_mnist1d_classify": ["01_mnist1d_train", "published"],
     "03_mnist1d_explain": ["01_mnist1d_train"],
-    "04_hmt_classify": [],
-    "05_hmt_explain": ["04_hmt_classify"],
-    "06_quantitative_eval": ["01_mnist1d_train", "04_hmt_classify"],
+    "04_hmt_classify": ["tiles", "published"],
+    "05_hmt_explain": ["04_hmt_classify", "tiles"],
+    "06_quantitative_eval": ["01_mnist1d_train", "04_hmt_classify", "tiles", "published"],
 }
 COLLECTED = [
     f"{RESULTS}/{name}"
@@ -28,15 +26,22 @@ COLLECTED = [
 
 
 def tile_files():
-    """The tiles that the user gave, or the archive in the cache; none before a download."""
-    asked = os.environ.get("XAI_HMT_DIR", "")
-    if os.path.isdir(asked):
-        return sorted(glob(f"{asked}/*/*"))
-    return [path for path in (asked, str(hmt.CACHED)) if os.path.isfile(path)][:1]
+    """The tiles or the archive that the user gave."""
+    asked = os.path.join(SOURCE, os.environ.get("XAI_HMT_DIR", "synthetic"))
+    return sorted(glob(f"{asked}/*/*")) or glob(asked)
 
 
 def course_files():
-    return sorted(glob(os.path.join(os.environ.get("XAI_COURSE_MODELS", ""), "*.h5")))
+    asked = os.environ.get("XAI_COURSE_MODELS")
+    return sorted(glob(os.path.join(SOURCE, asked, "*.h5"))) if asked else []
+
+
+def files_used(wildcards):
+    """The files behind the names in the table of notebooks."""
+    files = {name: [f"{RESULTS}/parts/{name}.json"] for name in NOTEBOOKS}
+    files["tiles"] = [f"{RESULTS}/hmt.json", *glob(f"{SOURCE}/data/weights/*")]
+    files["published"] = [f"{SOURCE}/data/published_results.csv", *course_files()]
+    return [file for name in NOTEBOOKS[wildcards.notebook] for file in files[name]]
 
 
 rule all:
@@ -48,6 +53,7 @@ rule all:
 rule find_hmt:
     input:
         tile_files(),
+        f"{SOURCE}/data/hmt_split.csv",
     output:
         f"{RESULTS}/hmt.json",
     params:
@@ -60,12 +66,7 @@ rule notebook:
     input:
         notebook=f"{SOURCE}/notebooks/{{notebook}}.ipynb",
         package=glob(f"{SOURCE}/xai_utils/**/*.py", recursive=True),
-        data=glob(f"{SOURCE}/data/*.csv") + glob(f"{SOURCE}/data/weights/*"),
-        course=course_files(),
-        hmt=f"{RESULTS}/hmt.json",
-        used=lambda wildcards: [
-            f"{RESULTS}/parts/{name}.json" for name in NOTEBOOKS[wildcards.notebook]
-        ],
+        used=files_used,
     output:
         f"{RESULTS}/notebooks/{{notebook}}.ipynb",
         f"{RESULTS}/parts/{{notebook}}.json",

@@ -33,3 +33,11 @@ def output(tmp_path, monkeypatch):
     """A folder that results are written to in place of the repository."""
     monkeypatch.setenv("XAI_OUTPUT", str(tmp_path))
     return tmp_path
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--require-standard-run",
+        action="store_true",
+        help="fail, not skip, where the standard profile was not run with real tiles and weights",
+    )

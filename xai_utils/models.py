@@ -84,13 +84,14 @@ def shipped_weights(source):
 def course_model(name):
     """The network whose weights the course handed out, ``MNIST1D`` or ``HMT``.
 
-    They are looked for in the folder ``XAI_COURSE_MODELS``; None where that is not set.
+    They are looked for in the folder ``XAI_COURSE_MODELS``, a relative one from the root of the
+    repository; None where that is not set.
     """
     folder = os.environ.get("XAI_COURSE_MODELS")
     if not folder:
         return None
     model = shallow_cnn() if name == "MNIST1D" else vgg7(normalize=False)
-    return load_weights(model, Path(folder) / f"{name}.h5")
+    return load_weights(model, WEIGHTS.parents[1] / folder / f"{name}.h5")
 
 
 def score_model(model, score="logit", layer=None):

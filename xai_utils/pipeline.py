@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -47,7 +48,19 @@ def _run(options, root):
         print(f"Nothing to do: {report} is up to date", file=sys.stderr)
     else:
         print(f"all  {time.time() - started:.0f} s", file=sys.stderr)
+    _remind_of_stand_in(root / "results" / options.profile / "hmt.json")
     return 0
+
+
+def _remind_of_stand_in(found):
+    """Synthetic tissue that nobody asked for is said at the end, where it is read."""
+    unasked = os.environ.get("XAI_HMT_DIR", "") != "synthetic"
+    if unasked and json.loads(found.read_text())["source"] == "synthetic":
+        print(
+            "HMT was not reachable: synthetic tissue stands in for it. To use the real tiles, give "
+            f"--hmt-dir FOLDER_OR_ARCHIVE; to try the download again, delete {found}",
+            file=sys.stderr,
+        )
 
 
 def _arguments():

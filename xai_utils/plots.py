@@ -7,6 +7,7 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 from sklearn.metrics import auc, confusion_matrix, roc_curve
 
 COLUMN, PAGE = 3.5, 7.16  # inches: the widths of an IEEE column and page
+TEMPLATE_LIMITS = (-0.6, 1.0)  # leaves room for a legend above
 POSITIVE_MAP, SIGNED_MAP = "viridis", "RdBu_r"
 
 plt.rcParams.update(
@@ -42,7 +43,7 @@ def training_curves(history):
         axis.plot(epochs, history[curve], label="training, augmented")
         axis.plot(epochs, history[f"val_{curve}"], "--", label="held out")
         axis.set(xlabel="epoch", ylabel=curve)
-    axes[0].set_yscale("log")
+    axes[0].set_ylim(bottom=0)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
@@ -98,8 +99,8 @@ def signals_with_templates(signals, titles, templates):
         axes[0, column].set(title=title, xlabel="position")
         for style, (label, template) in zip(("-", "--"), templates[column]):
             axes[1, column].plot(template, style, label=label)
-        axes[1, column].set(xlabel="template position")
-        axes[1, column].legend(loc="best")
+        axes[1, column].set(xlabel="template position", ylim=TEMPLATE_LIMITS)
+        axes[1, column].legend(loc="upper center", ncols=2, columnspacing=1, handlelength=1.4)
     axes[0, 0].set_ylabel("signal")
     axes[1, 0].set_ylabel("template")
     return figure
@@ -128,7 +129,8 @@ def signal_maps(signals, row_titles, maps, templates):
         axes[row, 0].set_ylabel(row_titles[row], fontsize=7)
         for style, (label, template) in zip(("-", "--"), templates[row]):
             axes[row, -1].plot(template, style, label=label)
-        axes[row, -1].legend(loc="best", fontsize=6)
+        axes[row, -1].set_ylim(TEMPLATE_LIMITS)
+        axes[row, -1].legend(loc="upper center", ncols=2, columnspacing=1, handlelength=1.4)
     axes[0, -1].set_title("templates")
     for axis in axes[-1]:
         axis.set_xlabel("position")

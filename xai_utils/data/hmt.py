@@ -25,7 +25,6 @@ from PIL import Image
 
 from xai_utils.data import DataError, Dataset, Samples, synthetic_tissue
 from xai_utils.data.synthetic_tissue import CLASSES, SIZE
-from xai_utils.results import write
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 ARCHIVE = "Kather_texture_2016_image_tiles_5000.zip"
@@ -62,22 +61,25 @@ def load(hmt_dir=None):
 
 
 def find(hmt_dir=None):
-    """Where the tiles are: ``(path, source)``, source one of ``local zenodo synthetic``."""
+    """Where the tiles are: ``(path, source)``, source one of ``local zenodo synthetic``.
+
+    A relative ``XAI_HMT_DIR`` starts at the root of the repository.
+    """
     asked = str(hmt_dir or os.environ.get("XAI_HMT_DIR", ""))
     if asked == "synthetic":
         return "synthetic", "synthetic"
     if asked:
-        if not Path(asked).exists():
-            raise DataError(f"The HMT folder {asked} does not exist: correct --hmt-dir")
-        return str(Path(asked).resolve()), "zenodo" if Path(asked) == CACHED else "local"
+        path = (DATA.parent / asked).resolve()
+        if not path.exists():
+            raise DataError(f"{path} does not exist: correct --hmt-dir or XAI_HMT_DIR")
+        return str(path), "zenodo" if path == CACHED else "local"
     if CACHED.exists():
         return str(CACHED), "zenodo"
     try:
         download()
     except OSError as error:
         print(
-            f"HMT could not be downloaded ({type(error).__name__}). Synthetic tissue stands in. "
-            "To use the real tiles: ./run_all.sh --hmt-dir FOLDER_OR_ARCHIVE",
+            f"HMT could not be downloaded ({type(error).__name__}): synthetic tissue stands in",
             file=sys.stderr,
         )
         return "synthetic", "synthetic"
@@ -153,10 +155,10 @@ def split_leak(data):
     for parent, label in zip(parent_images(data.test.names), data.test.y):
         siblings = data.train.y[parents == parent]
         shared += len(siblings) > 0
-        right += len(siblings) > 0 and np.bincount(siblings).argmax() == label
+        right += len(siblings) > 0 and int(np.bincount(siblings).argmax()) == label
     return {
         "shared_parent": shared / len(data.test),
-        "pixel_free_accuracy": right / len(data.test),
+        "pixel_free_accuracy": float(right / len(data.test)),
     }
 
 
@@ -244,7 +246,7 @@ def main():
     except DataError as error:
         sys.exit(f"error: {error}")
     facts = {"path": path, "source": source, "tiles": len(data.train) + len(data.test)}
-    write(options.output, json.dumps(facts))
+    options.output.write_text(json.dumps(facts))
     print(f"HMT: {facts['tiles']} tiles, {source}  {time.time() - started:.0f} s", file=sys.stderr)
 
 

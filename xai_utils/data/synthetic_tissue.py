@@ -57,8 +57,8 @@ def _tile(rng, name):
     if name != "08_EMPTY":
         eosin = eosin + np.where(patch, 0.0, 0.22 + 0.1 * _fibres(rng))
     density = (
-        haematoxylin[..., None] * HAEMATOXYLIN * rng.uniform(0.8, 1.2)
-        + eosin[..., None] * EOSIN * rng.uniform(0.8, 1.2)
+        haematoxylin[..., None] * HAEMATOXYLIN * rng.uniform(0.6, 1.4)
+        + eosin[..., None] * EOSIN * rng.uniform(0.6, 1.4)
         + 0.06
     )
     light = np.exp(-density) + rng.normal(0, 0.015, density.shape)
@@ -66,9 +66,9 @@ def _tile(rng, name):
 
 
 def _patch(rng):
-    """A smooth random region that covers between 40 and 75 % of the tile."""
+    """A smooth random region that covers between 10 and 50 % of the tile."""
     field = _smooth_noise(rng, 22)
-    return field > np.quantile(field, rng.uniform(0.25, 0.6))
+    return field > np.quantile(field, rng.uniform(0.5, 0.9))
 
 
 def _smooth_noise(rng, sigma):
@@ -108,22 +108,22 @@ def _stained(mask, strength):
 
 
 def _tumor(rng, patch):
-    nuclei = _nuclei(rng, patch, 150, 5.5, 1.4)
+    nuclei = _nuclei(rng, patch, rng.uniform(60, 150), rng.uniform(3.5, 5.5), 1.4)
     return _stained(nuclei, 0.95), np.where(patch, 0.35, 0.0), nuclei
 
 
 def _stroma(rng, patch):
-    nuclei = _nuclei(rng, patch, 25, 1.8, 4.0)
+    nuclei = _nuclei(rng, patch, rng.uniform(10, 50), 1.8, 4.0)
     return _stained(nuclei, 0.7), np.where(patch, 0.25 + 0.5 * _fibres(rng), 0.0), patch
 
 
 def _complex(rng, patch):
-    nuclei = _nuclei(rng, patch, 110, 2.4, 1.1)
+    nuclei = _nuclei(rng, patch, rng.uniform(40, 160), 2.4, 1.1)
     return _stained(nuclei, 1.1), np.where(patch, 0.25 + 0.5 * _fibres(rng), 0.0), nuclei
 
 
 def _lympho(rng, patch):
-    nuclei = _nuclei(rng, patch, 560, 3.0, 1.1)
+    nuclei = _nuclei(rng, patch, rng.uniform(150, 560), 3.0, 1.1)
     return _stained(nuclei, 1.5), np.where(patch, 0.15, 0.0), nuclei
 
 
