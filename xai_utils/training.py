@@ -60,12 +60,10 @@ def train_shallow_cnn(samples, *, epochs, seed):
 def train_vgg7(samples, *, epochs, seed):
     """Train the VGG-7 on uint8 tiles; returns the model and its history, as above.
 
-    The tenth that is held out keeps tiles of one parent image together.
+    What is held out are the tiles of a tenth of the parent images.
     """
     _make_reproducible(seed)
-    splitter = GroupShuffleSplit(1, test_size=0.1, random_state=seed)
-    groups = hmt.parent_images(samples.names)
-    kept, held_out = next(splitter.split(samples.y, groups=groups))
+    kept, held_out = hold_out_images(samples, seed)
     model = vgg7()
     few = np.random.default_rng(seed).choice(kept, min(256, len(kept)), replace=False)
     batch = unit_range(samples.x[few])
@@ -75,6 +73,12 @@ def train_vgg7(samples, *, epochs, seed):
         model, samples.take(kept), samples.take(held_out), augment_tiles, epochs=epochs, seed=seed
     )
     return model, history
+
+
+def hold_out_images(samples, seed):
+    """The indices of the tiles to train on, and of those from a tenth of the parent images."""
+    splitter = GroupShuffleSplit(1, test_size=0.1, random_state=seed)
+    return next(splitter.split(samples.y, groups=hmt.parent_images(samples.names)))
 
 
 def unit_range(tiles):
@@ -164,7 +168,7 @@ def save(model, path, **provenance):
         "machine": platform.machine(),
     }
     partial = path.with_name("partial-" + path.name)
-    bare = keras.models.clone_model(model)  # without the state of the optimizer
+    bare = model.__class__.from_config(model.get_config())  # without the optimizer's state
     bare.set_weights(model.get_weights())
     bare.save_weights(partial)
     provenance_path(path).write_text(json.dumps(provenance, indent=1) + "\n")
