@@ -75,7 +75,8 @@ rule notebook:
         directory(f"{FIGURES}/{{notebook}}"),
     params:
         settings=lambda wildcards: notebook_settings(PROFILE, wildcards.notebook),
-    threads: 2
+    # A notebook computes on two threads but waits on one much of the time: this keeps both busy.
+    threads: 1
     shell:
         f"python -m xai_utils.execute {{wildcards.notebook}} {PROFILE}"
 

@@ -1,5 +1,7 @@
 """The figures. Each function returns one; nothing else in the package knows matplotlib."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -50,7 +52,7 @@ def training_curves(history):
 
 def roc_curves(y, probabilities, classes):
     """One curve a class against the rest, with its area."""
-    figure, axis = _subplots(figsize=(COLUMN, 3.2))
+    figure, axis = _subplots(figsize=(COLUMN, 2.7))
     colours = sns.color_palette("colorblind", len(classes))
     for label, name in enumerate(classes):
         false, true, _ = roc_curve(y == label, probabilities[:, label])
@@ -68,7 +70,7 @@ def roc_curves(y, probabilities, classes):
 def confusion(y, predicted, classes):
     """The confusion matrix, each row divided by its sum."""
     rates = confusion_matrix(y, predicted, labels=range(len(classes)), normalize="true")
-    figure, axis = _subplots(figsize=(COLUMN, 3.1))
+    figure, axis = _subplots(figsize=(COLUMN, 2.8))
     sns.heatmap(
         rates,
         annot=np.where(rates > 0, np.char.mod("%.2f", rates), ""),
@@ -141,7 +143,7 @@ def tiles(images, titles):
     """Tiles in one row, in the width of a column if there are four or fewer."""
     width = COLUMN if len(images) <= 4 else PAGE
     size = min(width / len(images), 1.1)
-    figure, axes = _subplots(1, len(images), figsize=(width, size + 0.3), squeeze=False)
+    figure, axes = _subplots(1, len(images), figsize=(width, size + 0.35), squeeze=False)
     for axis, image, title in zip(axes[0], images, titles):
         axis.imshow(image)
         axis.set(xticks=[], yticks=[])
@@ -156,14 +158,14 @@ def tile_maps(images, row_titles, maps):
     """
     rows, columns = len(images), len(maps) + 1
     size = 0.95 * COLUMN / columns
-    figure, axes = _subplots(rows, columns, figsize=(COLUMN, size * rows + 0.3), squeeze=False)
+    figure, axes = _subplots(rows, columns, figsize=(COLUMN, size * rows + 0.4), squeeze=False)
     for row, image in enumerate(images):
         axes[row, 0].imshow(image)
         axes[row, 0].set_ylabel(row_titles[row], fontsize=6)
         for axis, (title, values) in zip(axes[row, 1:], maps.items()):
             colours, norm = _colours(values[row])
             axis.imshow(values[row], cmap=colours, norm=norm)
-            axis.set_title(title.replace(" (", "\n(") if row == 0 else "", fontsize=6)
+            axis.set_title(textwrap.fill(title, 12) if row == 0 else "", fontsize=6)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
     return figure
@@ -182,7 +184,8 @@ def bars(frame, x, y, hue):
         frame, x=x, y=y, hue=hue, ax=axis, palette="colorblind", err_kws={"linewidth": 0.8}, seed=0
     )
     axis.set_ylabel("")
-    axis.legend(title=hue)
+    axis.legend().remove()
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2, title=hue)
     return figure
 
 
@@ -191,4 +194,4 @@ def _colours(values):
     if np.min(values) < 0:
         limit = np.quantile(np.abs(values), 0.995) or 1.0
         return SIGNED_MAP, TwoSlopeNorm(0, -limit, limit)
-    return POSITIVE_MAP, Normalize(0, np.max(values) or 1.0)
+    return POSITIVE_MAP, Normalize(0, np.quantile(values, 0.995) or np.max(values) or 1.0)

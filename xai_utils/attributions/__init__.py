@@ -19,6 +19,7 @@ import numpy as np
 from xai_utils.attributions.cam import grad_cam
 from xai_utils.attributions.controls import random
 from xai_utils.attributions.gradients import integrated_gradients, tf_explain_integrated_gradients
+from xai_utils.models import predict
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, 
         raise ValueError(f"{method} has no option {', '.join(sorted(unknown))}; it has {known}")
     x = _checked_input(model, x)
     if target is None:
-        target = model.predict(x, batch_size=batch_size, verbose=0).argmax(axis=-1)
+        target = predict(model, x, batch_size).argmax(axis=-1)
     target = _checked_target(model, target, len(x))
     if METHODS[method].stochastic:
         options["seed"] = seed

@@ -15,11 +15,11 @@ def integrated_gradients(model, x, target, *, score="logit", baseline=0.0, steps
     map sums up to ``F(x) - F(x')`` but for the error of the integral. ``steps`` forward and
     backward passes.
     """
-    scores = score_model(model, score)
+    gradient = _gradient_function(model, score)
     baseline = np.broadcast_to(np.float32(baseline), x.shape)
     total = np.zeros_like(x)
     for step in range(steps):
-        total += _gradient(scores, baseline + (step + 0.5) / steps * (x - baseline), target)
+        total += gradient(baseline + (step + 0.5) / steps * (x - baseline), target).numpy()
     return np.sum((x - baseline) * total / steps, axis=-1)
 
 
@@ -43,11 +43,19 @@ def tf_explain_integrated_gradients(model, x, target, *, steps=10):
     return np.squeeze(np.stack(maps), axis=2) if x.shape[2] == 1 else np.stack(maps)
 
 
-def _gradient(scores_and_features, x, target):
-    """The gradient of each sample's target score with respect to that sample, shaped like x."""
-    with tf.GradientTape() as tape:
-        x = tf.convert_to_tensor(x, tf.float32)
-        tape.watch(x)
-        scores, _ = scores_and_features(x)
-        explained = tf.gather(scores, target, batch_dims=1)
-    return tape.gradient(explained, x).numpy()
+def _gradient_function(model, score):
+    """A function of (x, target): the gradient of each sample's target score, shaped like x.
+
+    As a graph, which takes half the time that it takes step by step.
+    """
+    scores_and_features = score_model(model, score)
+
+    @tf.function
+    def gradient(x, target):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            scores, _ = scores_and_features(x)
+            explained = tf.gather(scores, target, batch_dims=1)
+        return tape.gradient(explained, x)
+
+    return gradient

@@ -7,6 +7,7 @@ from itertools import product
 import pandas as pd
 
 from xai_utils.metrics.faithfulness import drop, increase, masked_confidence
+from xai_utils.models import predict
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def evaluate(model, samples, target, maps, *, fractions, fills, rules, batch_siz
     ``{name: what takes the place of the removed points}``. Columns: method, metric, fraction,
     fill, rule, item (the name of the sample), value.
     """
-    probabilities = model.predict(samples.x, batch_size=batch_size, verbose=0)
+    probabilities = predict(model, samples.x, batch_size)
     confidence = probabilities[range(len(samples)), target].astype(float)
     tables = []
     for method, fraction, fill, rule in product(maps, fractions, fills, rules):

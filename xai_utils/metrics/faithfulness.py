@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from xai_utils.models import predict
+
 RULES = ("exact", "published")
 
 
@@ -25,7 +27,7 @@ def masked_confidence(model, x, maps, target, *, fraction, fill=0.0, rule="exact
     """
     keep = salient_points(maps, fraction, rule)[..., np.newaxis]
     masked = np.where(keep, x, np.float32(fill)).astype(np.float32)
-    probabilities = model.predict(masked, batch_size=batch_size, verbose=0)
+    probabilities = predict(model, masked, batch_size)
     kept = probabilities[np.arange(len(x)), target].astype(float)
     return np.where(_is_defined(maps), kept, np.nan)
 
