@@ -75,8 +75,7 @@ rule notebook:
         directory(f"{FIGURES}/{{notebook}}"),
     params:
         settings=lambda wildcards: notebook_settings(PROFILE, wildcards.notebook),
-    # A notebook computes on two threads but waits on one much of the time: this keeps both busy.
-    threads: 1
+    threads: 2
     shell:
         f"python -m xai_utils.execute {{wildcards.notebook}} {PROFILE}"
 
