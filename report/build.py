@@ -173,7 +173,7 @@ def write_pdf(typst_text, folder):
             raise ReportError(f"LaTeX failed; its log is {kept}")
         return
     print("LaTeX is not installed: the PDF is made with Typst", file=sys.stderr)
-    options = ["-Vmargin.x=2.2cm", "-Vmargin.y=2.2cm", "-Vfontsize=10pt", "--number-sections"]
+    options = ["-Vfontsize=10pt", "-Vpapersize=a4", "--number-sections"]
     _pandoc(typst_text, "typst", folder / "report.typ", [*options, *_citeproc()], folder)
     typst.compile(folder / "report.typ", output=folder / "report.pdf", root=folder)
 

@@ -4,12 +4,16 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 
 import pandas as pd
 import pytest
 
 from xai_utils.results import REPOSITORY, REPRODUCTION_COLUMNS, SCORE_COLUMNS
+
+sys.path.insert(0, str(REPOSITORY / "report"))
+import build  # noqa: E402
 
 NAMES = ["values.json", "tables.json", "scores.csv", "reproduction.csv", "run.json"]
 
@@ -52,12 +56,13 @@ def test_an_incomplete_hmt_folder_is_one_line_and_leaves_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_quick_profile_from_nothing_then_again_then_after_a_change(tmp_path):
+def test_quick_profile_from_nothing_then_again_then_after_a_change(tmp_path, monkeypatch):
     code, said = run_all(tmp_path, "--profile", "quick", "--hmt-dir", "synthetic")
     assert code == 0, said
     results, report = tmp_path / "results/quick", tmp_path / "report/build/quick"
     _check_results(results)
     _check_report(report)
+    _check_pdf_without_tex(tmp_path, monkeypatch)
 
     started = time.time()
     code, said = run_all(tmp_path, "--profile", "quick", "--hmt-dir", "synthetic")
@@ -70,6 +75,14 @@ def test_quick_profile_from_nothing_then_again_then_after_a_change(tmp_path):
     assert code == 0
     assert re.findall(r"^0\d_\w+", said, flags=re.M) == ["02_mnist1d_classify"]
     assert (results / "values.json").read_text() == before, "the same numbers on every rebuild"
+
+
+def _check_pdf_without_tex(output, monkeypatch):
+    monkeypatch.setenv("XAI_OUTPUT", str(output))
+    monkeypatch.setattr(build, "has_tex", lambda: False)
+    build.build("quick")
+    content = (output / "report/build/quick/report.pdf").read_bytes()
+    assert content.startswith(b"%PDF") and b"pdfTeX" not in content
 
 
 def _check_results(folder):
