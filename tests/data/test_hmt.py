@@ -163,7 +163,7 @@ def test_a_download_of_something_else_is_refused_and_not_kept(server, archive):
 
 def test_an_answer_of_not_found_means_synthetic_tissue_and_says_so(server, capsys):
     assert hmt.find() == ("synthetic", "synthetic")
-    assert "Synthetic tissue stands in" in capsys.readouterr().err
+    assert "synthetic tissue stands in" in capsys.readouterr().err
 
 
 def test_a_server_that_never_answers_is_given_up(server, monkeypatch):

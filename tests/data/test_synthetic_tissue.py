@@ -44,7 +44,9 @@ def test_no_other_mask_is_empty_or_everything(drawn):
     assert covered.min() > 0 and covered.max() < 1
 
 
-def test_train_and_test_tiles_differ():
+def test_train_and_test_tiles_differ(monkeypatch):
+    monkeypatch.setattr(synthetic_tissue, "TRAIN_PER_CLASS", 3)
+    monkeypatch.setattr(synthetic_tissue, "TEST_PER_CLASS", 3)
     data = synthetic_tissue.load()
     train = {tile.tobytes() for tile in data.train.x}
     assert not any(tile.tobytes() in train for tile in data.test.x)
