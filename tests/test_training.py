@@ -27,7 +27,7 @@ def test_training_learns(few_signals):
 
 
 def test_the_vgg7_trains_on_tiles_and_standardizes_them():
-    x, y, _ = synthetic_tissue.generate(3, seed=0)
+    x, y, _ = synthetic_tissue.generate(5, seed=0)
     names = np.array([f"{i}_image-{i}.tif_Row_1" for i in range(len(y))])
     model, history = training.train_vgg7(Samples(x, y, names), epochs=1, seed=0)
     standardized = model.get_layer("normalization")(training.unit_range(x)).numpy()
