@@ -120,14 +120,6 @@ def collect(profile):
     write(folder / "run.json", json.dumps(_run_facts(profile, parts), indent=1))
 
 
-def figure_file(profile, name, suffix):
-    """The file of a figure, whichever notebook made it; FileNotFoundError if none did."""
-    found = list((output_root() / "figures" / profile).glob(f"*/{name}{suffix}"))
-    if len(found) != 1:
-        raise FileNotFoundError(f"The run made {len(found)} figures called {name}{suffix}, not one")
-    return found[0]
-
-
 def output_root():
     """The folder under which a run writes: the repository, or ``XAI_OUTPUT`` where that is set."""
     return Path(os.environ.get("XAI_OUTPUT", REPOSITORY))
