@@ -74,7 +74,8 @@ def fill(profile, form, folder):
         )
         environment.filters |= {
             "percent": lambda share, digits=1: f"{100 * share:.{digits}f} %",
-            "fixed": lambda number, digits=3: f"{number:.{digits}f}",
+            "fixed": lambda number, digits=3: printed(number, f".{digits}f"),
+            "signed": lambda number, digits=2: printed(number, f"+.{digits}f"),
             "listed": listed,
         }
         text = environment.get_template("report.md").render(
@@ -145,6 +146,12 @@ class Page:
         return f"**{kind} {count}.** {caption}" if self.form == "html" else caption
 
 
+def printed(number, form):
+    """A number in a format, with a real minus, and none before a zero."""
+    sign, rest = ("+", form[1:]) if form.startswith("+") else ("", form)
+    return format(number, sign + "z" + rest).replace("-", "−")
+
+
 def listed(items):
     """``a``, ``a and b``, ``a, b and c``."""
     items = [str(item) for item in items]
@@ -203,7 +210,7 @@ def _citeproc():
 def _cell(value, column):
     if value is None:
         return "undefined"
-    return format(value, "" if isinstance(column, str) else column[1])
+    return str(value) if isinstance(column, str) else printed(value, column[1])
 
 
 def _pipe_table(name, caption, heads, body, right):

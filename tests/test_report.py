@@ -57,6 +57,14 @@ def test_latex_marks_are_escaped():
     assert build._escape_latex("30 % of a_b & c → d") == r"30 \% of a\_b \& c $\rightarrow$ d"
 
 
+@pytest.mark.parametrize(
+    "number, form, text",
+    [(0.25, ".1%", "25.0%"), (-0.04, "+.2f", "−0.04"), (-0.00001, "+.4f", "+0.0000"), (-0.001, ".2f", "0.00")],
+)
+def test_numbers_have_a_real_minus_and_none_before_a_zero(number, form, text):
+    assert build.printed(number, form) == text
+
+
 @pytest.mark.parametrize("items, text", [(["a"], "a"), (["a", "b"], "a and b"), ([1, 2, 3], "1, 2 and 3")])
 def test_lists_in_prose(items, text):
     assert build.listed(items) == text

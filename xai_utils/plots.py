@@ -127,7 +127,7 @@ def signal_maps(signals, row_titles, maps, templates):
                 extent=(-0.5, len(signal) - 0.5, signal.min() - 0.3, signal.max() + 0.3),
             )
             axis.plot(signal, color="black")
-            axis.set(yticks=[], title=title if row == 0 else "")
+            axis.set(yticks=[], title=textwrap.fill(title, 20) if row == 0 else "")
         axes[row, 0].set_ylabel(row_titles[row], fontsize=7)
         for style, (label, template) in zip(("-", "--"), templates[row]):
             axes[row, -1].plot(template, style, label=label)
@@ -146,8 +146,8 @@ def tiles(images, titles):
     figure, axes = _subplots(1, len(images), figsize=(width, size + 0.35), squeeze=False)
     for axis, image, title in zip(axes[0], images, titles):
         axis.imshow(image)
-        axis.set(xticks=[], yticks=[])
         axis.set_title(title, fontsize=6)
+        _bare(axis)
     return figure
 
 
@@ -167,7 +167,7 @@ def tile_maps(images, row_titles, maps):
             axis.imshow(values[row], cmap=colours, norm=norm)
             axis.set_title(textwrap.fill(title, 12) if row == 0 else "", fontsize=6)
     for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
+        _bare(axis)
     return figure
 
 
@@ -187,6 +187,12 @@ def bars(frame, x, y, hue):
     axis.legend().remove()
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2, title=hue)
     return figure
+
+
+def _bare(axis):
+    """Leave only the picture."""
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
 
 
 def _colours(values):
