@@ -119,7 +119,8 @@ class Page:
         label = self._label("Fig.", name, caption)
         if self.form == "latex":
             return _latex_figure(name, path, label, wide)
-        return f"![{label}]({path}){{#{name} alt=\"{caption.split('. ')[0]}\"}}\n"
+        width = "100%" if wide else "65%"
+        return f"![{label}]({path}){{#{name} width={width} alt=\"{caption.split('. ')[0]}\"}}\n"
 
     def table(self, name, caption, columns, where=None):
         """The columns of a recorded table: ``{column: heading}`` or ``{column: (heading, format)}``.

@@ -56,7 +56,7 @@ def roc_curves(y, probabilities, classes):
     colours = sns.color_palette("colorblind", len(classes))
     for label, name in enumerate(classes):
         false, true, _ = roc_curve(y == label, probabilities[:, label])
-        style = ("-", "--", ":", "-.")[label % 4]
+        style = ("-", "--", ":")[label % 3]  # like colours get unlike styles
         text = f"{name} ({auc(false, true):.3f})"
         axis.plot(false, true, style, color=colours[label], label=text)
     axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.7)
