@@ -13,30 +13,131 @@ def test_the_networks_have_the_parameters_of_the_course():
     assert sum(np.prod(weight.shape) for weight in trained) == 66_088
 
 
-@pytest.mark.parametrize("kind", ["functional", "sequential"])
-@pytest.mark.parametrize("dimensions", [1, 2])
-def test_scores_are_those_of_the_model(dimensions, kind):
-    model, x = small_network(dimensions, kind), some_inputs(dimensions)
-    logits, features = models.score_model(model)(x)
-    probabilities, _ = models.score_model(model, "probability")(x)
+def _convolutions():
+    return [
+        keras.layers.Conv1D(3, 3, activation="relu", name="first"),
+        keras.layers.Conv1D(4, 3, padding="same", name="last"),
+        keras.layers.BatchNormalization(name="normalized"),
+        keras.layers.ReLU(name="activated"),
+    ]
+
+
+def _functional(end):
+    x = inputs = keras.Input((40, 1))
+    for layer in [*_convolutions(), keras.layers.Flatten(), *end]:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def _sequential(end):
+    return keras.Sequential([keras.Input((40, 1)), *_convolutions(), keras.layers.Flatten(), *end])
+
+
+def _nested(end):
+    """A Functional model that holds a Sequential model, which holds the convolutions."""
+    inputs = keras.Input((40, 1))
+    body = keras.Sequential([keras.Input((40, 1)), *_convolutions()], name="body")
+    head = keras.Sequential([keras.layers.Flatten(), *end], name="head")
+    return keras.Model(inputs, head(body(inputs)))
+
+
+def _residual(end):
+    """A way around all convolutions but the first, joined again before the last."""
+    inputs = keras.Input((40, 1))
+    first, *middle, activated = _convolutions()
+    x = start = first(inputs)
+    for layer in middle:
+        x = layer(x)
+    x = activated(keras.layers.Concatenate(name="joined")([x, start]))
+    x = keras.layers.Flatten()(x)
+    for layer in end:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+ENDS = {
+    "softmax in the layer": lambda: [keras.layers.Dense(3, activation="softmax")],
+    "softmax layer": lambda: [keras.layers.Dense(3), keras.layers.Softmax()],
+    "activation layer": lambda: [keras.layers.Dense(3), keras.layers.Activation("softmax")],
+}
+BUILDERS = {build.__name__: build for build in (_functional, _sequential, _nested, _residual)}
+
+
+@pytest.fixture(params=["built", ".keras", ".h5"])
+def reloaded(request, tmp_path):
+    """What a user may have done to a model before handing it over."""
+    if request.param == "built":
+        return lambda model: model
+
+    def reload(model):
+        model.save(tmp_path / f"model{request.param}")
+        return keras.models.load_model(tmp_path / f"model{request.param}")
+
+    return reload
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_scores_features_and_head_of_any_classifier(kind, end, reloaded):
+    model, x = reloaded(BUILDERS[kind](ENDS[end]())), some_inputs(1)
     expected = model.predict(x, verbose=0)
-    np.testing.assert_allclose(keras.ops.softmax(logits).numpy(), expected, atol=1e-6)
-    np.testing.assert_allclose(probabilities.numpy(), expected, atol=1e-6)
-    assert features.shape == (*x.shape[:-1], 4)
+    logits, features = models.score_model(model, layer="activated")(x)
+    probabilities, _ = models.score_model(model, "probability")(x)
+    np.testing.assert_allclose(keras.ops.softmax(logits), expected, atol=1e-6)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    head = models.head_model(model, layer="activated")
+    np.testing.assert_allclose(head(features), logits, atol=1e-5)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), expected)
 
 
-def test_a_model_without_softmax_gives_logits_and_their_softmax():
-    model, x = small_network(1, softmax=False), some_inputs(1)
+@pytest.mark.parametrize("kind", ["_functional", "_sequential", "_nested"])
+def test_the_default_layer_is_the_last_convolution_with_its_activation(kind):
+    model, x = BUILDERS[kind](ENDS["softmax layer"]()), some_inputs(1)
+    _, features = models.score_model(model)(x)
+    _, activated = models.score_model(model, layer="activated")(x)
+    np.testing.assert_array_equal(features, activated)
+
+
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_a_model_without_softmax_gives_logits_and_their_softmax(kind):
+    model, x = BUILDERS[kind]([keras.layers.Dense(3)]), some_inputs(1)
     logits, _ = models.score_model(model)(x)
     probabilities, _ = models.score_model(model, "probability")(x)
-    np.testing.assert_allclose(logits.numpy(), model.predict(x, verbose=0), atol=1e-6)
-    np.testing.assert_allclose(probabilities.numpy().sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(logits, model.predict(x, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(np.sum(probabilities, axis=1), 1, atol=1e-6)
 
 
-def test_features_are_those_of_the_named_layer():
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_features_are_those_of_the_named_layer(kind):
+    model, x = BUILDERS[kind](ENDS["softmax layer"]()), some_inputs(1)
+    scores, features = models.score_model(model, layer="first")(x)
+    [first] = [made.layer for made in models._calls(model, keras.Input((40, 1)))[:1]]
+    np.testing.assert_array_equal(features, first(x))
+    head = models.head_model(model, layer="first")
+    np.testing.assert_allclose(head(features), scores, atol=1e-5)
+
+
+def test_the_image_network_keeps_its_free_size():
     model, x = models.vgg7(normalize=False), some_inputs(2)
     _, features = models.score_model(model, layer="max_pooling2d")(x)
     assert features.shape == (5, 8, 8, 32)
+
+
+def test_no_head_where_a_way_leads_around_the_layer():
+    model = _residual(ENDS["softmax layer"]())
+    with pytest.raises(ValueError, match="do not depend on last alone"):
+        models.head_model(model, layer="last")
+
+
+def test_models_that_cannot_be_taken_apart_are_refused():
+    class Subclassed(keras.Model):
+        def call(self, x):
+            return x
+
+    model = Subclassed()
+    model.inputs = [keras.Input((40, 1))]
+    with pytest.raises(ValueError, match="cannot be taken apart"):
+        models.score_model(model)
 
 
 def test_unknown_layers_and_scores_are_named():
@@ -46,10 +147,31 @@ def test_unknown_layers_and_scores_are_named():
         models.score_model(small_network(1), score="softmax")
 
 
-def test_another_last_layer_is_refused():
-    inputs = keras.Input((40, 1))
-    model = keras.Model(inputs, keras.layers.Conv1D(2, 3)(inputs))
-    with pytest.raises(ValueError, match="logits cannot be read"):
+def test_a_layer_name_that_stands_twice_is_refused():
+    body = keras.Sequential([keras.Input((40, 1)), keras.layers.Conv1D(2, 3, name="last")])
+    model = keras.Sequential([keras.Input((40, 1)), body, keras.layers.Conv1D(2, 3, name="last")])
+    with pytest.raises(ValueError, match="several layers 'last'"):
+        models.score_model(model, layer="last")
+
+
+def test_a_model_without_convolution_needs_a_layer():
+    flat = keras.layers.Flatten(name="flat")
+    model = keras.Sequential([keras.Input((40, 1)), flat, keras.layers.Dense(3)])
+    with pytest.raises(ValueError, match="has no convolution"):
+        models.score_model(model)
+    assert models.score_model(model, layer="flat").output_shape[1] == (None, 40)
+
+
+@pytest.mark.parametrize(
+    "end, message",
+    [
+        (keras.layers.Dense(1, activation="sigmoid"), "activation sigmoid"),
+        (keras.layers.Conv1D(3, 3, activation="softmax"), "logits of .* cannot be read"),
+    ],
+)
+def test_another_end_is_refused(end, message):
+    model = keras.Sequential([keras.Input((40, 1)), keras.layers.Conv1D(2, 3), end])
+    with pytest.raises(ValueError, match=message):
         models.score_model(model)
 
 

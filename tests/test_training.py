@@ -1,10 +1,12 @@
+import dataclasses
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
 from xai_utils import models, training
-from xai_utils.data import Samples, mnist1d, synthetic_tissue
+from xai_utils.data import Samples, hmt, mnist1d, synthetic_tissue
 
 
 @pytest.fixture(scope="module")
@@ -12,28 +14,95 @@ def few_signals():
     return mnist1d.load().train.take(slice(0, 400))
 
 
-def test_the_same_seed_gives_the_same_weights(few_signals):
-    first, _ = training.train_shallow_cnn(few_signals, epochs=1, seed=1)
-    again, _ = training.train_shallow_cnn(few_signals, epochs=1, seed=1)
-    other, _ = training.train_shallow_cnn(few_signals, epochs=1, seed=2)
-    assert all(map(np.array_equal, first.get_weights(), again.get_weights()))
-    assert not all(map(np.array_equal, first.get_weights(), other.get_weights()))
+@pytest.fixture(scope="module")
+def few_tiles():
+    """160 tiles of as many parent images."""
+    x, y, _ = synthetic_tissue.generate(20, seed=0)
+    names = [f"{i}_CRC-Prim-HE-{i % 10:02}_{i:03}.tif_Row_1_Col_1.tif" for i in range(len(y))]
+    return Samples(x, y, np.array(names))
+
+
+def shortened(recipe, epochs):
+    return dataclasses.replace(recipe, epochs=epochs)
+
+
+def same_weights(one, other):
+    return all(map(np.array_equal, one.get_weights(), other.get_weights()))
+
+
+@pytest.mark.parametrize("recipe", [training.COURSE, training.STRONG], ids=["course", "strong"])
+def test_the_same_seed_gives_the_same_weights(few_signals, recipe):
+    train = partial(training.train_shallow_cnn, few_signals, shortened(recipe, 1))
+    first, _ = train(seed=1)
+    assert same_weights(first, train(seed=1)[0])
+    assert not same_weights(first, train(seed=2)[0])
 
 
 def test_training_learns(few_signals):
-    _, history = training.train_shallow_cnn(few_signals, epochs=12, seed=0)
+    recipe = shortened(training.STRONG, 12)
+    _, history = training.train_shallow_cnn(few_signals, recipe, seed=0)
     assert history["loss"][-1] < 0.75 * history["loss"][0]
     assert len(history["val_accuracy"]) == 12
 
 
-def test_the_vgg7_trains_on_tiles_and_standardizes_them():
-    x, y, _ = synthetic_tissue.generate(5, seed=0)
-    names = np.array([f"{i}_image-{i}.tif_Row_1" for i in range(len(y))])
-    model, history = training.train_vgg7(Samples(x, y, names), epochs=1, seed=0)
-    standardized = model.get_layer("normalization")(training.unit_range(x)).numpy()
-    np.testing.assert_allclose(standardized.mean(axis=(0, 1, 2)), 0, atol=0.1)
-    np.testing.assert_allclose(standardized.std(axis=(0, 1, 2)), 1, atol=0.1)
+def test_the_vgg7_trains_on_tiles_and_standardizes_them(few_tiles):
+    recipe = dataclasses.replace(training.VGG7, epochs=1, crop=24)
+    model, history = training.train_vgg7(few_tiles, recipe, seed=0)
+    standardized = model.get_layer("normalization")(training.unit_range(few_tiles.x)).numpy()
+    standardized = standardized.astype(np.float64)
+    np.testing.assert_allclose(standardized.mean(axis=(0, 1, 2)), 0, atol=0.03)
+    np.testing.assert_allclose(standardized.std(axis=(0, 1, 2)), 1, atol=0.03)
     assert np.isfinite(history["val_loss"]).all()
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights(few_tiles, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "LAST_WHOLE", 0)
+    recipe = dataclasses.replace(training.VGG7, epochs=3, crop=24)
+    train = partial(training.train_vgg7, few_tiles, recipe, seed=0, held_out=np.arange(0, 160, 20))
+    whole, whole_history = train()
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "training.keras"
+    write = training._write_checkpoint
+    calls = iter([write, interrupt])
+    monkeypatch.setattr(training, "_write_checkpoint", lambda *a: next(calls)(*a))
+    with pytest.raises(KeyboardInterrupt):
+        train(checkpoint=checkpoint)
+    monkeypatch.setattr(training, "_write_checkpoint", write)
+    resumed, history = train(checkpoint=checkpoint)
+    assert same_weights(whole, resumed)
+    assert history == whole_history
+
+
+def test_bfloat16_convolutions_give_a_float32_network(few_tiles, monkeypatch):
+    monkeypatch.setattr(training, "convolution_dtype", lambda: "mixed_bfloat16")
+    recipe = dataclasses.replace(training.VGG7, epochs=1, crop=24)
+    model, history = training.train_vgg7(few_tiles, recipe, seed=0)
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_held_out_tiles_have_parent_images_of_their_own_and_many_classes():
+    split = [row for row in hmt.read_split() if row["split"] == "train"]
+    names = np.array([row["file"] for row in split])
+    labels = np.array([synthetic_tissue.CLASSES.index(row["class"]) for row in split])
+    held_out = training.hold_out_images(Samples(np.empty(len(names)), labels, names))
+    kept = np.setdiff1d(np.arange(len(names)), held_out)
+    assert not {*hmt.parent_images(names[kept])} & {*hmt.parent_images(names[held_out])}
+    assert len({*labels[kept]}) == 8 and len({*labels[held_out]}) >= 7
+    assert 0.03 < len(held_out) / len(names) < 0.06
+
+
+def test_random_crops_are_squares_of_the_tile():
+    tile = np.arange(36).reshape(1, 6, 6, 1)
+    crops = training.random_crop(np.repeat(tile, 50, axis=0), 3, np.random.default_rng(0))
+    corners = {int(crop[0, 0, 0]) for crop in crops}
+    assert corners == {6 * row + column for row in range(4) for column in range(4)}
+    np.testing.assert_array_equal(crops[:, :, :, 0] - crops[:, :1, :1, 0], np.broadcast_to(
+        tile[0, :3, :3, 0], (50, 3, 3)
+    ))
 
 
 def test_scaled_initial_weights_give_unit_variance_before_every_activation():

@@ -1,8 +1,10 @@
 """The two networks of the course, their weights, and what explanations need of any network."""
 
+import functools
 import os
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -16,6 +18,17 @@ CONVOLUTIONS = (
     layers.SeparableConv2D,
     layers.DepthwiseConv1D,
     layers.DepthwiseConv2D,
+)
+
+
+# What may follow a convolution and still belongs to it.
+ACTIVATIONS = (
+    layers.BatchNormalization,
+    layers.Activation,
+    layers.ReLU,
+    layers.LeakyReLU,
+    layers.PReLU,
+    layers.ELU,
 )
 
 
@@ -34,20 +47,23 @@ def shallow_cnn(classes=10):
     return keras.Model(inputs, outputs, name="shallow_cnn")
 
 
-def vgg7(classes=8, normalize=True):
+def vgg7(classes=8, normalize=True, dtype="float32"):
     """The course's VGG-7 for images in [0, 1] of any size: 66,088 parameters, softmax output.
 
     With ``normalize`` the network standardizes each channel of its input; the mean and variance
     belong to the weights and are learned with ``get_layer("normalization").adapt(images)``. The
-    network of the course lacks that layer.
+    network of the course lacks that layer. ``dtype`` is the precision of the convolutions.
     """
+    convolution = functools.partial(
+        layers.Conv2D, kernel_size=3, padding="same", activation="relu", dtype=dtype
+    )
     inputs = keras.Input((None, None, 3))
     x = layers.Normalization(name="normalization")(inputs) if normalize else inputs
-    x = layers.Conv2D(32, 3, padding="same", activation="relu", name="conv2d")(x)
-    x = layers.Conv2D(32, 3, padding="same", activation="relu", name="conv2d_1")(x)
+    x = convolution(32, name="conv2d")(x)
+    x = convolution(32, name="conv2d_1")(x)
     x = layers.MaxPooling2D(name="max_pooling2d")(x)
-    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="conv2d_2")(x)
-    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="conv2d_3")(x)
+    x = convolution(64, name="conv2d_2")(x)
+    x = convolution(64, name="conv2d_3")(x)
     x = layers.MaxPooling2D(name="max_pooling2d_1")(x)
     x = layers.GlobalAveragePooling2D(name="global_average_pooling2d")(x)
     outputs = layers.Dense(classes, activation="softmax", name="dense")(x)
@@ -108,34 +124,114 @@ def score_model(model, score="logit", layer=None):
 
     ``scores`` are the class scores ``(n, classes)`` before (``"logit"``) or after
     (``"probability"``) the softmax, whichever of the two the model itself ends in; ``features``
-    is the output of ``layer``, by default of the last convolution.
+    is the output of ``layer``, by default of the last convolution, activation included.
 
-    Raises ValueError for an unknown score or layer, and for a model whose last layer is not a
-    dense layer that ends in a softmax or in nothing.
+    ``model`` may be Functional or Sequential, and hold models as layers, whose layers are then
+    known by their own names. Raises ValueError for an unknown score or layer, and for a model
+    that cannot be taken apart or ends in something else than class scores.
     """
+    inputs = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
+    calls = _calls(model, inputs)
+    features = _features(model, calls, layer).output
+    return keras.Model(inputs, [_scores(model, calls[-1], score), features])
+
+
+def head_model(model, score="logit", layer=None):
+    """The rest of ``model`` from ``layer`` on: a model from its ``features`` to the scores.
+
+    Both as in :func:`score_model`. Raises ValueError where the score also depends on the input by
+    a way around the layer.
+    """
+    inputs = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
+    calls = _calls(model, inputs)
+    cut = _features(model, calls, layer)
+    try:
+        return keras.Model(cut.output, _scores(model, calls[-1], score))
+    except ValueError as error:
+        raise ValueError(
+            f"The scores of {model.name} do not depend on {cut.layer.name} alone, so the model "
+            "has no head from there on: choose a layer that everything passes through"
+        ) from error
+
+
+class _Call(NamedTuple):
+    """One use of a layer while a model is applied."""
+
+    layer: keras.layers.Layer
+    inputs: tuple
+    output: object
+
+
+def _calls(model, x):
+    """Apply the layers of ``model`` to ``x`` once more and list the calls, the output's last."""
+    calls = []
+
+    def call(layer, *args, **options):
+        if isinstance(layer, keras.Model):
+            return apply(layer, *args)
+        output = layer(*args, **options)
+        calls.append(_Call(layer, args, output))
+        return output
+
+    def apply(part, x):
+        if isinstance(part, keras.Sequential):
+            return functools.reduce(lambda tensor, layer: call(layer, tensor), part.layers, x)
+        same = {"clone_function": lambda layer: layer, "call_function": call}
+        return keras.models.clone_model(part, input_tensors=x, **same).outputs[0]
+
+    try:
+        output = apply(model, x)
+    except (AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{model.name} cannot be taken apart into its layers: it must be a Functional or "
+            f"Sequential model with one input and one output ({error})"
+        ) from error
+    return sorted(calls, key=lambda made: made.output is output)  # stable: only the last moves
+
+
+def _features(model, calls, name):
+    """The call of the layer of that name, by default of the last convolution, activated."""
+    if name is None:
+        places = [i for i, made in enumerate(calls) if isinstance(made.layer, CONVOLUTIONS)]
+        if not places:
+            raise ValueError(f"{model.name} has no convolution: name the layer to use")
+        chosen = calls[places[-1]]
+        for after in calls[places[-1] + 1 :]:
+            if isinstance(after.layer, ACTIVATIONS) and after.inputs[0] is chosen.output:
+                chosen = after
+        return chosen
+    named = [made for made in calls if made.layer.name == name]
+    if len(named) != 1:
+        known = ", ".join(dict.fromkeys(made.layer.name for made in calls))
+        raise ValueError(
+            f"{model.name} has {'no layer' if not named else 'several layers'} {name!r}; it has "
+            f"{known}"
+        )
+    return named[0]
+
+
+def _scores(model, last, score):
+    """The logits or probabilities of a model whose output is that of the call ``last``."""
     if score not in ("logit", "probability"):
         raise ValueError(f"score is {score!r}; it must be 'logit' or 'probability'")
-    last = model.layers[-1]
-    activation = getattr(last, "activation", None)
-    if not isinstance(last, layers.Dense) or activation not in (
-        keras.activations.softmax,
-        keras.activations.linear,
-    ):
+    activation = getattr(last.layer, "activation", keras.activations.linear)
+    softmax = isinstance(last.layer, layers.Softmax) or activation is keras.activations.softmax
+    if not softmax and activation is not keras.activations.linear:
         raise ValueError(
-            f"The last layer of {model.name}, {last.name}, is not a dense layer with a softmax "
-            "or without activation, so its logits cannot be read"
+            f"{model.name} ends in {last.layer.name} with the activation {activation.__name__}; "
+            "it must end in class scores, with or without a softmax"
         )
-    logits = keras.ops.add(keras.ops.matmul(last.input, last.kernel), last.bias)
-    scores = logits if score == "logit" else keras.ops.softmax(logits)
-    return keras.Model(model.inputs[0], [scores, _layer(model, layer).output])
-
-
-def _layer(model, name):
-    """The layer of that name, by default the last convolution."""
-    convolutions = [layer for layer in model.layers if isinstance(layer, CONVOLUTIONS)]
-    named = {layer.name: layer for layer in model.layers}
-    if name is None and convolutions:
-        return convolutions[-1]
-    if name not in named:
-        raise ValueError(f"{model.name} has no layer {name!r}; it has {', '.join(named)}")
-    return named[name]
+    if not softmax:
+        logits = last.output
+    elif isinstance(last.layer, (layers.Softmax, layers.Activation)):
+        logits = last.inputs[0]
+    elif isinstance(last.layer, layers.Dense):
+        logits = keras.ops.add(
+            keras.ops.matmul(last.inputs[0], last.layer.kernel), last.layer.bias
+        )
+    else:
+        raise ValueError(
+            f"The logits of {model.name} cannot be read, because its last layer, "
+            f"{last.layer.name}, is no dense layer but has a softmax in it"
+        )
+    return logits if score == "logit" else keras.ops.softmax(logits)

@@ -25,6 +25,11 @@ class Samples:
         """The samples at ``index``: integers, a slice or a boolean mask."""
         return Samples(self.x[index], self.y[index], self.names[index])
 
+    def join(self, other):
+        """These samples, then the others."""
+        pairs = ((self.x, other.x), (self.y, other.y), (self.names, other.names))
+        return Samples(*map(np.concatenate, pairs))
+
     def checksum(self):
         """The SHA-256 of the inputs and labels."""
         return hashlib.sha256(self.x.tobytes() + self.y.astype("<i8").tobytes()).hexdigest()

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import queue
+import re
 import sys
 import threading
 import time
@@ -142,6 +143,11 @@ def read_split():
 def parent_images(names):
     """The image that each tile was cut from, by its file name: ``CRC-Prim-HE-04_033``."""
     return np.array([name.split("_", 1)[1].split(".tif_Row_")[0] for name in names])
+
+
+def slides(names):
+    """The slide, so the patient, of each tile: ``CRC-Prim-HE-04``, in file names also ``04b``."""
+    return np.array([re.match(r"CRC-Prim-HE-\d\d", image)[0] for image in parent_images(names)])
 
 
 def split_leak(data):
