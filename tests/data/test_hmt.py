@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xai_utils.data import DataError, hmt, synthetic_tissue
+from xai_utils.data import DataError, Dataset, Samples, hmt, synthetic_tissue
 from xai_utils.data.synthetic_tissue import CLASSES
 
 
@@ -183,7 +183,35 @@ def test_parent_images_are_read_from_the_names():
     assert hmt.parent_images(names).tolist() == ["CRC-Prim-HE-04_033", "CRC-Prim-HE-07"]
 
 
-def test_the_leak_of_a_split_counted_by_hand(rows, folder):
-    leak = hmt.split_leak(hmt.load(folder))
-    # One image a class, one tile of it on each side: every test tile is given away.
-    assert leak == {"shared_parent": 1.0, "pixel_free_accuracy": 1.0}
+def _placed(*tiles):
+    """Samples without pixels: ``(image, row, column, label)``, places counted in tiles."""
+    names = [
+        f"1_CRC-Prim-HE-{image}.tif_Row_{150 * row + 1}_Col_{150 * column + 1}.tif"
+        for image, row, column, _ in tiles
+    ]
+    labels = np.array([label for *_, label in tiles])
+    return Samples(np.zeros((len(tiles), 0)), labels, np.array(names))
+
+
+def test_the_leak_of_a_split_counted_by_hand():
+    train = _placed(("01_001", 0, 0, 3), ("01_001", 5, 5, 3), ("01_001", 0, 1, 2), ("02", 0, 0, 1))
+    test = _placed(
+        ("01_001", 1, 1, 3),  # touches two tiles; most of its siblings are of its class
+        ("01_001", 3, 5, 2),  # two tiles away from the nearest; most siblings are of another class
+        ("02", 9, 0, 1),
+        ("03", 0, 0, 1),  # no sibling
+    )
+    data = Dataset(train, test, CLASSES, "local")
+    nearest, distances = hmt.nearest_siblings(data)
+    assert nearest.tolist() == [0, 1, 3, -1]
+    assert distances.tolist() == [1, 2, 9, np.inf]
+    assert hmt.split_leak(data) == {
+        "shared_parent": 0.75,
+        "adjacent": 0.25,
+        "pixel_free_accuracy": 0.5,
+    }
+
+
+def test_the_official_split_has_ten_slides():
+    names = [row["file"] for row in hmt.read_split()]
+    assert sorted({*hmt.slides(names)}) == [f"CRC-Prim-HE-{slide:02}" for slide in range(1, 11)]
