@@ -22,7 +22,7 @@ from xai_utils.results import output_root, write
 
 SIGNAL_RECIPES = {"course": training.COURSE, "strong": training.STRONG}
 SIGNAL_SEEDS, TISSUE_SEEDS = range(5), range(3)
-GROUPED_RECIPE = replace(training.VGG7, epochs=40)
+GROUPED_RECIPE = replace(training.VGG7, epochs=30)
 GROUPS = {"by_parent": hmt.parent_images, "by_slide": hmt.slides}
 FOLDS = 5
 

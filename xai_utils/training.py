@@ -176,7 +176,7 @@ def random_crop(tiles, size, rng):
 
 COURSE = Recipe(200, sgd, as_they_are)  # as report 003 prints it: the schedule there is not used
 STRONG = Recipe(100, adamw, augment_signals)
-VGG7 = Recipe(120, adamw, augment_tiles, crop=96)
+VGG7 = Recipe(80, adamw, augment_tiles, crop=96)
 
 
 def _make_reproducible(seed):
