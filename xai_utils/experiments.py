@@ -1,9 +1,8 @@
-"""The trainings that take hours. Their results are shipped, so that nobody has to repeat them.
+"""The trainings that take hours: every seed, every recipe, and grouped cross-validation.
 
-``python -m xai_utils.experiments vgg7`` trains the VGG-7 from several seeds and ships the one with
-the best validation score; ``grouped`` cross-validates the same recipe, shortened, by parent image
-and by slide; ``shallow_cnn`` compares the recipes of the 1-D CNN. What an interrupted run has
-finished stays under ``results/training``, and the same command goes on there.
+Their results are shipped in ``data/weights``, so that nobody has to repeat them. To repeat one,
+``python -m xai_utils.experiments recipes|seeds|grouped``. What an interrupted run has finished
+stays under ``results/training``, and the same command goes on there.
 """
 
 import argparse
@@ -27,78 +26,94 @@ GROUPS = {"by_parent": hmt.parent_images, "by_slide": hmt.slides}
 FOLDS = 5
 
 
-def compare_recipes(folder):
-    """Train the 1-D CNN with every recipe and seed; write down how it did."""
+def compare_recipes():
+    """Train the 1-D CNN with every recipe and seed: ``{recipe: [facts of a seed, …]}``."""
     data = mnist1d.load()
 
     def train(recipe, seed):
         model, history = training.train_shallow_cnn(data.train, SIGNAL_RECIPES[recipe], seed=seed)
         return model, _facts(model, data, data.test.x, history, seed)
 
-    results = {
+    return {
         recipe: [
-            _once(folder / f"{recipe}_{seed}.weights.h5", lambda: train(recipe, seed))
+            _once(_work(f"shallow_cnn_{recipe}_{seed}"), lambda: train(recipe, seed))
             for seed in SIGNAL_SEEDS
         ]
         for recipe in SIGNAL_RECIPES
     }
-    write(WEIGHTS / "shallow_cnn_seeds.json", json.dumps(results, indent=1) + "\n")
 
 
-def train_tissue(data, folder):
-    """Train the VGG-7 from every seed; ship the weights with the best validation accuracy."""
-    tiles = training.unit_range(data.test.x)
+def train_seeds(data):
+    """Train the VGG-7 from every seed: the weight file of the best, and the facts of all.
 
-    def train(seed):
+    The best is the seed with the highest accuracy on the held-out parent images.
+    """
+    name, tiles = _name(data), training.unit_range(data.test.x)
+
+    def train(seed, path):
         model, history = training.train_vgg7(
-            data.train, training.VGG7, seed=seed, checkpoint=folder / f"seed_{seed}.keras"
+            data.train, training.VGG7, seed=seed, checkpoint=path.with_suffix(".keras")
         )
         return model, _facts(model, data, tiles, history, seed)
 
-    paths = [folder / f"seed_{seed}.weights.h5" for seed in TISSUE_SEEDS]
-    results = [_once(path, lambda: train(seed)) for path, seed in zip(paths, TISSUE_SEEDS)]
-    scores = [facts["validation_accuracy"] for facts in results]
-    best = int(np.argmax(scores))
-    seeds = [
-        {key: facts[key] for key in ("seed", "validation_accuracy", "test_accuracy")}
-        for facts in results
-    ]
-    shipped = shipped_weights(data.source)
-    shutil.copy(paths[best], shipped)
-    made = json.dumps(results[best] | {"seeds": seeds}, indent=1)
-    write(training.provenance_path(shipped), made + "\n")
+    paths = [_work(f"{name}_{seed}") for seed in TISSUE_SEEDS]
+    seeds = [_once(path, lambda: train(seed, path)) for seed, path in zip(TISSUE_SEEDS, paths)]
+    best = int(np.argmax([facts["validation_accuracy"] for facts in seeds]))
+    return paths[best], seeds
 
 
-def cross_validate(data, folder):
-    """Train on four fifths of the parent images, then of the slides; score the tiles of the rest."""
+def cross_validate(data):
+    """Train on four fifths of the parent images, then of the slides, and score the tiles of the rest.
+
+    Returns ``{grouping: [facts of a fold, …]}``. The F1 is the mean over the classes that a fold
+    shows.
+    """
     every = data.train.join(data.test)
 
     def train(held_out, path):
-        checkpoint = path.with_name(path.name.replace(".weights.h5", ".keras"))
         model, history = training.train_vgg7(
-            every, GROUPED_RECIPE, seed=0, held_out=held_out, checkpoint=checkpoint
+            every,
+            GROUPED_RECIPE,
+            seed=0,
+            held_out=held_out,
+            checkpoint=path.with_suffix(".keras"),
         )
         predicted = predict(model, training.unit_range(every.x[held_out])).argmax(axis=1)
         present = np.unique(every.y[held_out])
         return model, {
-            "history": history,
+            "epochs": GROUPED_RECIPE.epochs,
             "tiles": len(held_out),
             "classes": len(present),
             "accuracy": accuracy_score(every.y[held_out], predicted),
             "macro_f1": f1_score(every.y[held_out], predicted, labels=present, average="macro"),
+            "history": history,
         }
 
     results = {}
-    for name, group_of in GROUPS.items():
-        groups = group_of(every.names)
-        for fold, (_, held_out) in enumerate(GroupKFold(FOLDS).split(every.y, groups=groups)):
-            path = folder / f"{name}_{fold}.weights.h5"
-            results.setdefault(name, []).append(_once(path, lambda: train(held_out, path)))
-    write(WEIGHTS / "vgg7_hmt_grouped.json", json.dumps(results, indent=1) + "\n")
+    for grouping, groups_of in GROUPS.items():
+        folds = GroupKFold(FOLDS).split(every.y, groups=groups_of(every.names))
+        for fold, (_, held_out) in enumerate(folds):
+            path = _work(f"{_name(data)}_{grouping}_{fold}")
+            results.setdefault(grouping, []).append(_once(path, lambda: train(held_out, path)))
+    return results
+
+
+def shipped(name):
+    """The recorded results of a long training: ``recipes``, ``seeds`` or ``grouped``."""
+    return json.loads((WEIGHTS / f"{name}.json").read_text())
+
+
+def _name(data):
+    return shipped_weights(data.source).name.removesuffix(".weights.h5")
+
+
+def _work(name):
+    """Where a training under way leaves its weights."""
+    return output_root() / "results" / "training" / f"{name}.weights.h5"
 
 
 def _once(path, train):
-    """The provenance of the weights at ``path``, trained first if they are not there."""
+    """What is recorded beside the weights at ``path``, which are trained if they are not there."""
     if not path.exists():
         model, facts = train()
         training.save(model, path, **facts)
@@ -106,31 +121,37 @@ def _once(path, train):
 
 
 def _facts(model, data, x, history, seed):
-    predicted = predict(model, x).argmax(axis=1)
     return {
         "seed": seed,
+        "epochs": len(history["loss"]),
         "data": data.source,
         "data_sha256": data.train.checksum(),
         "validation_accuracy": history["val_accuracy"][-1],
-        "test_accuracy": accuracy_score(data.test.y, predicted),
+        "test_accuracy": accuracy_score(data.test.y, predict(model, x).argmax(axis=1)),
         "history": history,
     }
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Repeat the long trainings; see the module.")
-    parser.add_argument("experiment", choices=["shallow_cnn", "vgg7", "grouped"])
+    parser = argparse.ArgumentParser(description="Repeat a long training and ship its results.")
+    parser.add_argument("experiment", choices=["recipes", "seeds", "grouped"])
     parser.add_argument("--hmt-dir", help="the tiles, or 'synthetic'")
     options = parser.parse_args()
-    folder = output_root() / "results" / "training"
-    if options.experiment == "shallow_cnn":
-        compare_recipes(folder / "shallow_cnn")
-        return
-    data = hmt.load(options.hmt_dir)
-    if options.experiment == "vgg7":
-        train_tissue(data, folder / f"vgg7_{data.source}")
+    if options.experiment == "recipes":
+        results, name = compare_recipes(), "shallow_cnn_recipes"
     else:
-        cross_validate(data, folder / "grouped")
+        data = hmt.load(options.hmt_dir)
+        name = f"{_name(data)}_{options.experiment}"
+        if options.experiment == "grouped":
+            results = cross_validate(data)
+        else:
+            best, results = train_seeds(data)
+            shutil.copy(best, shipped_weights(data.source))
+            shutil.copy(
+                training.provenance_path(best),
+                training.provenance_path(shipped_weights(data.source)),
+            )
+    write(WEIGHTS / f"{name}.json", json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

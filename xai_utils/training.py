@@ -204,7 +204,7 @@ def _fit(model, recipe, kept, validation, *, seed, checkpoint=None):
             validation_data=validation,
             verbose=0,
         )
-        epochs.append({curve: float(value) for curve, [value] in fitted.history.items()})
+        epochs.append({curve: round(value, 5) for curve, [value] in fitted.history.items()})
         if checkpoint:
             _write_checkpoint(model, epochs, checkpoint)
     return model, {curve: [epoch[curve] for epoch in epochs] for curve in epochs[0]}
