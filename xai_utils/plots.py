@@ -37,16 +37,43 @@ def _subplots(*shape, **options):
     return figure, axes
 
 
-def training_curves(history):
-    """Loss and accuracy by epoch, on the training and the held-out part."""
+def training_curves(histories):
+    """Loss and accuracy by epoch, on the training part (solid) and the held-out part (dashed).
+
+    ``histories`` is ``{name: history}``, one colour each.
+    """
     figure, axes = _subplots(1, 2, figsize=(COLUMN, 1.9))
+    colours = sns.color_palette("colorblind", len(histories))
     for axis, curve in zip(axes, ("loss", "accuracy")):
-        epochs = np.arange(1, len(history[curve]) + 1)
-        axis.plot(epochs, history[curve], label="training, augmented")
-        axis.plot(epochs, history[f"val_{curve}"], "--", label="held out")
+        for colour, (name, history) in zip(colours, histories.items()):
+            epochs = np.arange(1, len(history[curve]) + 1)
+            axis.plot(epochs, history[curve], color=colour, label=f"{name}, training")
+            axis.plot(epochs, history[f"val_{curve}"], "--", color=colour, label=f"{name}, held out")
         axis.set(xlabel="epoch", ylabel=curve)
     axes[0].set_ylim(bottom=0)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def reliability(table):
+    """Accuracy by confidence, as :func:`metrics.classification.calibration` gives it."""
+    figure, axes = _subplots(2, 1, figsize=(COLUMN, 2.6), sharex=True, height_ratios=(3, 1))
+    axes[0].plot([0, 1], [0, 1], color="0.7", linewidth=0.7)
+    axes[0].plot(table.confidence, table.accuracy, "o-", markersize=3)
+    axes[0].set(ylabel="accuracy", ylim=(0, 1.02))
+    axes[1].vlines(table.confidence, 0, table["count"], linewidth=3)
+    axes[1].set(xlabel="confidence", ylabel="samples", yscale="log", xlim=(0, 1.02))
+    return figure
+
+
+def variants(signals, augmented):
+    """Signals ``(n, 40)`` in black, and what augmentation makes of each, ``(n, variants, 40)``."""
+    figure, axes = _subplots(1, len(signals), figsize=(PAGE, 1.5), squeeze=False, sharey=True)
+    for axis, signal, lines in zip(axes[0], signals, augmented):
+        axis.plot(np.transpose(lines), color=sns.color_palette("colorblind")[0], alpha=0.45)
+        axis.plot(signal, color="black")
+        axis.set_xlabel("position")
+    axes[0, 0].set_ylabel("signal")
     return figure
 
 
@@ -148,6 +175,21 @@ def tiles(images, titles):
         axis.imshow(image)
         axis.set_title(title, fontsize=6)
         _bare(axis)
+    return figure
+
+
+def tile_pairs(above, below, titles, names):
+    """Two rows of tiles, to be compared one above the other; ``names`` are those of the rows."""
+    width = len(titles) * 1.02
+    figure, axes = _subplots(2, len(titles), figsize=(min(width, PAGE), 2.5), squeeze=False)
+    for row, images in zip(axes, (above, below)):
+        for axis, image in zip(row, images):
+            axis.imshow(image)
+            _bare(axis)
+    for axis, title in zip(axes[0], titles):
+        axis.set_title(title, fontsize=6)
+    for axis, name in zip(axes[:, 0], names):
+        axis.set_ylabel(name, fontsize=7)
     return figure
 
 
