@@ -64,6 +64,7 @@ def test_figures_are_saved_for_print_and_screen_alike_each_time(output):
     run = a_run()
     contents = []
     for _ in range(2):
-        run.figure("curves", plots.training_curves({k: [1, 0.5] for k in ("loss", "accuracy", "val_loss", "val_accuracy")}))
+        history = {curve: [1, 0.5] for curve in ("loss", "accuracy", "val_loss", "val_accuracy")}
+        run.figure("curves", plots.training_curves({"recipe": history}))
         contents.append([(run.figures / f"curves{s}").read_bytes() for s in (".pdf", ".svg")])
     assert contents[0] == contents[1]
