@@ -56,7 +56,6 @@ def test_the_vgg7_trains_on_tiles_and_standardizes_them(few_tiles):
 
 
 def test_an_interrupted_training_goes_on_to_the_same_weights(few_tiles, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "LAST_WHOLE", 0)
     recipe = dataclasses.replace(training.VGG7, epochs=3, crop=24)
     train = partial(training.train_vgg7, few_tiles, recipe, seed=0, held_out=np.arange(0, 160, 20))
     whole, whole_history = train()
@@ -93,6 +92,22 @@ def test_held_out_tiles_have_parent_images_of_their_own_and_many_classes():
     assert not {*hmt.parent_images(names[kept])} & {*hmt.parent_images(names[held_out])}
     assert len({*labels[kept]}) == 8 and len({*labels[held_out]}) >= 7
     assert 0.03 < len(held_out) / len(names) < 0.06
+
+
+@pytest.mark.parametrize(
+    "flags, dtype",
+    [("fma avx512_bf16 amx_tile", "mixed_bfloat16"), ("amx_bf16", "mixed_bfloat16"), ("fma avx2", "float32")],
+)
+def test_bfloat16_is_used_where_the_processor_has_it(monkeypatch, flags, dtype):
+    monkeypatch.setattr(training.Path, "exists", lambda path: True)
+    monkeypatch.setattr(training.Path, "read_text", lambda path: f"flags : {flags}\n")
+    assert training.convolution_dtype() == dtype
+
+
+def test_the_last_eighth_of_the_epochs_shows_whole_tiles(few_tiles):
+    recipe = dataclasses.replace(training.VGG7, epochs=16, crop=24)
+    sizes = [next(training._batches(few_tiles, recipe, epoch, 0))[0].shape[1] for epoch in range(16)]
+    assert sizes == 14 * [24] + 2 * [150]
 
 
 def test_random_crops_are_squares_of_the_tile():

@@ -21,7 +21,7 @@ from xai_utils.results import output_root, write
 
 SIGNAL_RECIPES = {"course": training.COURSE, "strong": training.STRONG}
 SIGNAL_SEEDS, TISSUE_SEEDS = range(5), range(3)
-GROUPED_RECIPE = replace(training.VGG7, epochs=30)
+GROUPED_RECIPE = replace(training.VGG7, epochs=16)
 GROUPS = {"by_parent": hmt.parent_images, "by_slide": hmt.slides}
 FOLDS = 5
 
@@ -54,7 +54,8 @@ def train_seeds(data):
         model, history = training.train_vgg7(
             data.train, training.VGG7, seed=seed, checkpoint=path.with_suffix(".keras")
         )
-        return model, _facts(model, data, tiles, history, seed)
+        facts = {"convolutions": training.convolution_dtype()}
+        return model, facts | _facts(model, data, tiles, history, seed)
 
     paths = [_work(f"{name}_{seed}") for seed in TISSUE_SEEDS]
     seeds = [_once(path, lambda: train(seed, path)) for seed, path in zip(TISSUE_SEEDS, paths)]

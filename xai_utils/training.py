@@ -19,7 +19,6 @@ from xai_utils.models import load_weights, shallow_cnn, shipped_weights, vgg7
 from xai_utils.results import write
 
 BATCH_SIZE = 32
-LAST_WHOLE = 10
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Recipe:
 
     ``optimizer`` takes the number of steps; ``augment(x, rng)`` turns samples into a batch of
     network input. With ``crop``, the batch is cut to squares of that many pixels, but for the last
-    LAST_WHOLE epochs, which show whole tiles.
+    eighth of the epochs, which show whole tiles.
     """
 
     epochs: int
@@ -102,11 +101,15 @@ def train_vgg7(samples, recipe, *, seed, held_out=None, checkpoint=None):
 
 
 def convolution_dtype():
-    """bfloat16 where the processor multiplies matrices of it (AMX), which takes a quarter of the
-    time; elsewhere float32, because bfloat16 without AMX takes longer."""
+    """The precision to train convolutions in: bfloat16 where the processor computes in it.
+
+    There it takes little more than half the time of float32 (``benchmarks/precision.py``); where it
+    is emulated, it takes longer. The other layers stay in float32.
+    """
     flags = Path("/proc/cpuinfo")
-    has_amx = flags.exists() and " amx_bf16 " in flags.read_text()
-    return "mixed_bfloat16" if has_amx else "float32"
+    words = flags.read_text().split() if flags.exists() else []
+    native = "avx512_bf16" in words or "amx_bf16" in words
+    return "mixed_bfloat16" if native else "float32"
 
 
 def hold_out_images(samples):
@@ -217,7 +220,7 @@ def _batches(samples, recipe, epoch, seed):
     for start in range(0, len(order) - BATCH_SIZE + 1, BATCH_SIZE):
         chosen = order[start : start + BATCH_SIZE]
         x = samples.x[chosen]
-        if recipe.crop and epoch < recipe.epochs - LAST_WHOLE:
+        if recipe.crop and epoch < recipe.epochs - recipe.epochs // 8:
             x = random_crop(x, recipe.crop, rng)
         yield recipe.augment(x, rng), samples.y[chosen]
 
