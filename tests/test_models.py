@@ -81,8 +81,8 @@ def reloaded(request, tmp_path):
 def test_scores_features_and_head_of_any_classifier(kind, end, reloaded):
     model, x = reloaded(BUILDERS[kind](ENDS[end]())), some_inputs(1)
     expected = model.predict(x, verbose=0)
-    logits, features = models.score_model(model, layer="activated")(x)
-    probabilities, _ = models.score_model(model, "probability")(x)
+    logits, features = models.feature_model(model, layer="activated")(x)
+    probabilities = models.score_model(model, "probability")(x)
     np.testing.assert_allclose(keras.ops.softmax(logits), expected, atol=1e-6)
     np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     head = models.head_model(model, layer="activated")
@@ -93,16 +93,16 @@ def test_scores_features_and_head_of_any_classifier(kind, end, reloaded):
 @pytest.mark.parametrize("kind", ["_functional", "_sequential", "_nested"])
 def test_the_default_layer_is_the_last_convolution_with_its_activation(kind):
     model, x = BUILDERS[kind](ENDS["softmax layer"]()), some_inputs(1)
-    _, features = models.score_model(model)(x)
-    _, activated = models.score_model(model, layer="activated")(x)
+    _, features = models.feature_model(model)(x)
+    _, activated = models.feature_model(model, layer="activated")(x)
     np.testing.assert_array_equal(features, activated)
 
 
 @pytest.mark.parametrize("kind", BUILDERS)
 def test_a_model_without_softmax_gives_logits_and_their_softmax(kind):
     model, x = BUILDERS[kind]([keras.layers.Dense(3)]), some_inputs(1)
-    logits, _ = models.score_model(model)(x)
-    probabilities, _ = models.score_model(model, "probability")(x)
+    logits = models.score_model(model)(x)
+    probabilities = models.score_model(model, "probability")(x)
     np.testing.assert_allclose(logits, model.predict(x, verbose=0), atol=1e-6)
     np.testing.assert_allclose(np.sum(probabilities, axis=1), 1, atol=1e-6)
 
@@ -110,7 +110,7 @@ def test_a_model_without_softmax_gives_logits_and_their_softmax(kind):
 @pytest.mark.parametrize("kind", BUILDERS)
 def test_features_are_those_of_the_named_layer(kind):
     model, x = BUILDERS[kind](ENDS["softmax layer"]()), some_inputs(1)
-    scores, features = models.score_model(model, layer="first")(x)
+    scores, features = models.feature_model(model, layer="first")(x)
     [first] = [made.layer for made in models._calls(model, keras.Input((40, 1)))[:1]]
     np.testing.assert_array_equal(features, first(x))
     head = models.head_model(model, layer="first")
@@ -119,7 +119,7 @@ def test_features_are_those_of_the_named_layer(kind):
 
 def test_the_image_network_keeps_its_free_size():
     model, x = models.vgg7(normalize=False), some_inputs(2)
-    _, features = models.score_model(model, layer="max_pooling2d")(x)
+    _, features = models.feature_model(model, layer="max_pooling2d")(x)
     assert features.shape == (5, 8, 8, 32)
 
 
@@ -142,7 +142,7 @@ def test_models_that_cannot_be_taken_apart_are_refused():
 
 def test_unknown_layers_and_scores_are_named():
     with pytest.raises(ValueError, match="no layer 'conv9'; it has .*conv"):
-        models.score_model(small_network(1), layer="conv9")
+        models.feature_model(small_network(1), layer="conv9")
     with pytest.raises(ValueError, match="'logit' or 'probability'"):
         models.score_model(small_network(1), score="softmax")
 
@@ -151,15 +151,16 @@ def test_a_layer_name_that_stands_twice_is_refused():
     body = keras.Sequential([keras.Input((40, 1)), keras.layers.Conv1D(2, 3, name="last")])
     model = keras.Sequential([keras.Input((40, 1)), body, keras.layers.Conv1D(2, 3, name="last")])
     with pytest.raises(ValueError, match="several layers 'last'"):
-        models.score_model(model, layer="last")
+        models.feature_model(model, layer="last")
 
 
-def test_a_model_without_convolution_needs_a_layer():
+def test_a_model_without_convolution_has_scores_and_features_of_named_layers():
     flat = keras.layers.Flatten(name="flat")
     model = keras.Sequential([keras.Input((40, 1)), flat, keras.layers.Dense(3)])
+    assert models.score_model(model).output_shape == (None, 3)
+    assert models.feature_model(model, layer="flat").output_shape[1] == (None, 40)
     with pytest.raises(ValueError, match="has no convolution"):
-        models.score_model(model)
-    assert models.score_model(model, layer="flat").output_shape[1] == (None, 40)
+        models.feature_model(model)
 
 
 @pytest.mark.parametrize(

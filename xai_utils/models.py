@@ -119,18 +119,26 @@ def predict(model, x, batch_size=32):
     )
 
 
-def score_model(model, score="logit", layer=None):
-    """A model from the input to ``(scores, features)``, sharing the weights of ``model``.
+def score_model(model, score="logit"):
+    """A model from the input to the class scores ``(n, classes)``, sharing the weights of ``model``.
 
-    ``scores`` are the class scores ``(n, classes)`` before (``"logit"``) or after
-    (``"probability"``) the softmax, whichever of the two the model itself ends in; ``features``
-    is the output of ``layer``, by default of the last convolution, activation included.
-
-    ``model`` may be Functional or Sequential, and hold models as layers, whose layers are then
-    known by their own names. Raises ValueError for an unknown score or layer, and for a model
-    that cannot be taken apart or ends in something else than class scores.
+    The scores are those before (``"logit"``) or after (``"probability"``) the softmax, whichever of
+    the two the model itself ends in. ``model`` may be Functional or Sequential, and hold models as
+    layers. Raises ValueError for an unknown score, and for a model that cannot be taken apart or
+    ends in something else than class scores.
     """
-    inputs = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
+    inputs = _new_input(model)
+    return keras.Model(inputs, _scores(model, _calls(model, inputs)[-1], score))
+
+
+def feature_model(model, score="logit", layer=None):
+    """A model from the input to ``(scores, features)``.
+
+    ``scores`` as in :func:`score_model`; ``features`` is the output of ``layer``, by default of the
+    last convolution, activation included. The layers of a model that serves as a layer are known by
+    their own names. Raises ValueError for an unknown layer.
+    """
+    inputs = _new_input(model)
     calls = _calls(model, inputs)
     features = _features(model, calls, layer).output
     return keras.Model(inputs, [_scores(model, calls[-1], score), features])
@@ -139,11 +147,10 @@ def score_model(model, score="logit", layer=None):
 def head_model(model, score="logit", layer=None):
     """The rest of ``model`` from ``layer`` on: a model from its ``features`` to the scores.
 
-    Both as in :func:`score_model`. Raises ValueError where the score also depends on the input by
+    Both as in :func:`feature_model`. Raises ValueError where the scores also depend on the input by
     a way around the layer.
     """
-    inputs = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
-    calls = _calls(model, inputs)
+    calls = _calls(model, _new_input(model))
     cut = _features(model, calls, layer)
     try:
         return keras.Model(cut.output, _scores(model, calls[-1], score))
@@ -160,6 +167,10 @@ class _Call(NamedTuple):
     layer: keras.layers.Layer
     inputs: tuple
     output: object
+
+
+def _new_input(model):
+    return keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
 
 
 def _calls(model, x):

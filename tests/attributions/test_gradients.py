@@ -46,7 +46,7 @@ def test_integrated_gradients_add_up_to_the_change_of_the_score():
     for dimensions in (1, 2):
         model, x = small_network(dimensions), some_inputs(dimensions)
         maps = explain(model, x, [0] * 5, "integrated_gradients", steps=200)
-        scores, _ = score_model(model)(np.concatenate([x, 0 * x[:1]]))
+        scores = score_model(model)(np.concatenate([x, 0 * x[:1]]))
         change = scores.numpy()[:-1, 0] - scores.numpy()[-1, 0]
         np.testing.assert_allclose(maps.reshape(5, -1).sum(axis=1), change, atol=0.02)
 

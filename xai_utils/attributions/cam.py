@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import ndimage
 
-from xai_utils.models import score_model
+from xai_utils.models import feature_model
 
 
 def grad_cam(model, x, target, *, score="logit", layer=None, upsampling="bilinear"):
@@ -13,7 +13,7 @@ def grad_cam(model, x, target, *, score="logit", layer=None, upsampling="bilinea
     ``L = ReLU(Σ_k α_k A^k)`` with ``α_k = 1/Z Σ_ij ∂y/∂A^k_ij`` (eqs. 1 and 2). One forward and
     one partial backward pass.
     """
-    scores_and_features = score_model(model, score, layer)
+    scores_and_features = feature_model(model, score, layer)
     with tf.GradientTape() as tape:
         x = tf.convert_to_tensor(x)
         tape.watch(x)

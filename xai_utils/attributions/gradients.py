@@ -48,14 +48,13 @@ def _gradient_function(model, score):
 
     As a graph, which takes half the time that it takes step by step.
     """
-    scores_and_features = score_model(model, score)
+    scores = score_model(model, score)
 
     @tf.function
     def gradient(x, target):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            scores, _ = scores_and_features(x)
-            explained = tf.gather(scores, target, batch_dims=1)
+            explained = tf.gather(scores(x), target, batch_dims=1)
         return tape.gradient(explained, x)
 
     return gradient
