@@ -10,9 +10,10 @@ PROFILE = config.get("profile", "standard")
 RESULTS, FIGURES = f"results/{PROFILE}", f"figures/{PROFILE}"
 REPORT = f"report/build/{PROFILE}"
 
-# Each notebook, and what it uses: other notebooks' results, the tiles, the published numbers.
+# Each notebook, and what it uses: other notebooks' results, the tiles and our weights, recorded
+# trainings, the published numbers.
 NOTEBOOKS = {
-    "01_mnist1d_train": [],
+    "01_mnist1d_train": ["recipes"],
     "02_mnist1d_classify": ["01_mnist1d_train", "published"],
     "03_mnist1d_explain": ["01_mnist1d_train"],
     "04_hmt_classify": ["tiles", "published"],
@@ -39,7 +40,8 @@ def course_files():
 def files_used(wildcards):
     """The files behind the names in the table of notebooks."""
     files = {name: [f"{RESULTS}/parts/{name}.json"] for name in NOTEBOOKS}
-    files["tiles"] = [f"{RESULTS}/hmt.json", *glob(f"{SOURCE}/data/weights/*")]
+    files["tiles"] = [f"{RESULTS}/hmt.json", *glob(f"{SOURCE}/data/weights/vgg7_*")]
+    files["recipes"] = [f"{SOURCE}/data/weights/shallow_cnn_recipes.json"]
     files["published"] = [f"{SOURCE}/data/published_results.csv", *course_files()]
     return [file for name in NOTEBOOKS[wildcards.notebook] for file in files[name]]
 
