@@ -20,7 +20,7 @@ from xai_utils.models import WEIGHTS, predict, shipped_weights
 from xai_utils.results import output_root, write
 
 SIGNAL_RECIPES = {"course": training.COURSE, "strong": training.STRONG}
-SIGNAL_SEEDS, TISSUE_SEEDS = range(5), range(3)
+SEEDS = {"shallow_cnn": 5, "vgg7_hmt": 3, "vgg7_synthetic": 1}
 GROUPED_RECIPE = replace(training.VGG7, epochs=16)
 GROUPS = {"by_parent": hmt.parent_images, "by_slide": hmt.slides}
 FOLDS = 5
@@ -37,7 +37,7 @@ def compare_recipes():
     return {
         recipe: [
             _once(_work(f"shallow_cnn_{recipe}_{seed}"), lambda: train(recipe, seed))
-            for seed in SIGNAL_SEEDS
+            for seed in range(SEEDS["shallow_cnn"])
         ]
         for recipe in SIGNAL_RECIPES
     }
@@ -57,8 +57,8 @@ def train_seeds(data):
         facts = {"convolutions": training.convolution_dtype()}
         return model, facts | _facts(model, data, tiles, history, seed)
 
-    paths = [_work(f"{name}_{seed}") for seed in TISSUE_SEEDS]
-    seeds = [_once(path, lambda: train(seed, path)) for seed, path in zip(TISSUE_SEEDS, paths)]
+    paths = [_work(f"{name}_{seed}") for seed in range(SEEDS[name])]
+    seeds = [_once(path, lambda: train(seed, path)) for seed, path in enumerate(paths)]
     best = int(np.argmax([facts["validation_accuracy"] for facts in seeds]))
     return paths[best], seeds
 
