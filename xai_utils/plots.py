@@ -61,8 +61,10 @@ def reliability(table):
     axes[0].plot([0, 1], [0, 1], color="0.7", linewidth=0.7)
     axes[0].plot(table.confidence, table.accuracy, "o-", markersize=3)
     axes[0].set(ylabel="accuracy", ylim=(0, 1.02))
-    axes[1].vlines(table.confidence, 0, table["count"], linewidth=3)
-    axes[1].set(xlabel="confidence", ylabel="samples", yscale="log", xlim=(0, 1.02))
+    axes[1].bar(table.confidence, table["count"], width=0.03)
+    axes[1].set(xlabel="confidence", ylabel="samples", xlim=(0, 1.02))
+    axes[1].set_yscale("log")
+    axes[1].set_ylim(bottom=0.5)
     return figure
 
 
@@ -141,7 +143,7 @@ def signal_maps(signals, row_titles, maps, templates):
     ``maps`` is ``{title: (n, 40)}``; ``templates`` as in :func:`signals_with_templates`.
     """
     rows, columns = len(signals), len(maps) + 1
-    figure, axes = _subplots(rows, columns, figsize=(PAGE, 1.35 * rows + 0.3), squeeze=False)
+    figure, axes = _subplots(rows, columns, figsize=(PAGE, 1.15 * rows + 0.4), squeeze=False)
     for row, signal in enumerate(signals):
         for axis, (title, values) in zip(axes[row], maps.items()):
             colours, norm = _colours(values[row])
