@@ -226,7 +226,7 @@ def _pipe_table(name, caption, heads, body, right):
 def _latex_figure(name, path, caption, wide):
     kind = "figure*" if wide else "figure"
     lines = [
-        rf"\begin{{{kind}}}[!htb]",
+        rf"\begin{{{kind}}}[!htbp]",
         rf"\centering\includegraphics{{{path}}}",
         rf"\caption{{{_escape_latex(caption)}}}\label{{{name}}}",
         rf"\end{{{kind}}}",
@@ -237,7 +237,7 @@ def _latex_figure(name, path, caption, wide):
 def _latex_table(name, caption, heads, body, right):
     rows = [" & ".join(map(_escape_latex, row)) + r" \\" for row in (heads, *body)]
     lines = [
-        r"\begin{table}[!htb]",
+        r"\begin{table}[!htbp]",
         rf"\caption{{{_escape_latex(caption)}}}\label{{{name}}}",
         r"\centering\footnotesize",
         rf"\begin{{tabular}}{{{''.join('r' if is_right else 'l' for is_right in right)}}}",
