@@ -93,7 +93,11 @@ def fill(profile, form, folder):
 
 
 class Page:
-    """What ``report.md`` can call, for one output format."""
+    """What ``report.md`` can call, for one output format.
+
+    Figures and tables start with an empty line: Jinja swallows the one after a block, and Markdown
+    knows no table without it.
+    """
 
     def __init__(self, form, folder, values, tables, numbers, known):
         self.form, self.folder = form, folder
@@ -121,9 +125,9 @@ class Page:
             raise ReportError(f"report.md shows the figure {name!r}, which no notebook made")
         label = self._label("Fig.", name, caption)
         if self.form == "latex":
-            return _latex_figure(name, path, label, wide)
+            return "\n" + _latex_figure(name, path, label, wide)
         width = "100%" if wide else "65%"
-        return f"![{label}]({path}){{#{name} width={width} alt=\"{caption.split('. ')[0]}\"}}\n"
+        return f"\n![{label}]({path}){{#{name} width={width} alt=\"{caption.split('. ')[0]}\"}}\n"
 
     def table(self, name, caption, columns, where=None):
         """The columns of a recorded table: ``{column: heading}`` or ``{column: (heading, format)}``.
@@ -140,8 +144,8 @@ class Page:
         right = [bool(rows) and not isinstance(rows[0][column], str) for column in columns]
         label = self._label("Table", name, caption)
         if self.form == "latex":
-            return _latex_table(name, label, heads, body, right)
-        return _pipe_table(name, label, heads, body, right)
+            return "\n" + _latex_table(name, label, heads, body, right)
+        return "\n" + _pipe_table(name, label, heads, body, right)
 
     def _label(self, kind, name, caption):
         """Take the next number; HTML needs it in the caption, the others count by themselves."""

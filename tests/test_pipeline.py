@@ -102,9 +102,12 @@ def _check_results(folder):
 
 
 def _check_report(folder):
-    text = re.sub(r"<[^>]+>", " ", (folder / "report.html").read_text())
+    page = (folder / "report.html").read_text()
+    text = re.sub(r"<[^>]+>", " ", page)
     for word in ("Undefined", "None", "nan", "TODO", "{{"):
         assert not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text), word
+    captions = set(re.findall(r"Table (\d+)\.", text))
+    assert page.count("<table") == len(captions), "a table that was taken for text"
     assert "Synthetic tissue stands in for HMT" in text
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
     assert r"\includegraphics{figures/mnist1d_roc.pdf}" in (folder / "report.tex").read_text()
