@@ -59,6 +59,7 @@ ENDS = {
     "softmax in the layer": lambda: [keras.layers.Dense(3, activation="softmax")],
     "softmax layer": lambda: [keras.layers.Dense(3), keras.layers.Softmax()],
     "activation layer": lambda: [keras.layers.Dense(3), keras.layers.Activation("softmax")],
+    "without bias": lambda: [keras.layers.Dense(3, activation="softmax", use_bias=False)],
 }
 BUILDERS = {build.__name__: build for build in (_functional, _sequential, _nested, _residual)}
 
@@ -140,6 +141,52 @@ def test_models_that_cannot_be_taken_apart_are_refused():
         models.score_model(model)
 
 
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_a_compiled_model_is_no_other_model(kind):
+    """Keras would compile a copy again, which fails for what it cannot name."""
+
+    def nameless_loss(y, predicted):
+        return keras.ops.mean(keras.ops.square(y - predicted))
+
+    model, x = BUILDERS[kind](ENDS["softmax layer"]()), some_inputs(1)
+    for part in [model, *model.layers]:
+        if isinstance(part, keras.Model):
+            part.compile(optimizer="adam", loss=nameless_loss)
+    expected = model.predict_on_batch(x)
+    scores = models.score_model(model, "probability").predict_on_batch(x)
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrap", [lambda x: [x], lambda x: {"signal": x}])
+def test_the_one_input_and_output_may_stand_in_a_list_or_dict(wrap):
+    plain, x = small_network(1), some_inputs(1)
+    model = keras.Model(wrap(plain.inputs[0]), [plain.outputs[0]])
+    scores = models.score_model(model, "probability").predict_on_batch(x)
+    np.testing.assert_allclose(scores, plain.predict_on_batch(x), atol=1e-6)
+
+
+def test_scores_are_those_of_inference_and_change_no_weight():
+    """Noise, dropout, and a normalization that was told to learn from every batch."""
+    inputs = keras.Input((40, 1))
+    x = keras.layers.GaussianNoise(1.0)(keras.layers.Rescaling(0.5)(inputs))
+    x = keras.layers.Conv1D(4, 3)(x)
+    x = keras.layers.BatchNormalization()(x, training=True)
+    x = keras.layers.Flatten()(keras.layers.Dropout(0.5)(x, training=True))
+    model, x = keras.Model(inputs, keras.layers.Dense(3)(x)), some_inputs(1)
+    before, scores = model.get_weights(), models.score_model(model)
+    first, again = (scores(x, training=False).numpy() for _ in range(2))
+    assert np.array_equal(first, again)
+    assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_whole_numbers_are_taken_as_floats():
+    inputs = keras.Input((40, 1), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(0.1)(inputs))
+    scores = models.score_model(keras.Model(inputs, keras.layers.Dense(3)(x)))
+    low, middle, high = (scores(np.full((1, 40, 1), value, "float32")) for value in (1, 1.5, 2))
+    np.testing.assert_allclose(middle, (low + high) / 2, rtol=1e-5)
+
+
 def test_unknown_layers_and_scores_are_named():
     with pytest.raises(ValueError, match="no layer 'conv9'; it has .*conv"):
         models.feature_model(small_network(1), layer="conv9")
@@ -167,7 +214,8 @@ def test_a_model_without_convolution_has_scores_and_features_of_named_layers():
     "end, message",
     [
         (keras.layers.Dense(1, activation="sigmoid"), "activation sigmoid"),
-        (keras.layers.Conv1D(3, 3, activation="softmax"), "logits of .* cannot be read"),
+        (keras.layers.Conv1D(3, 3, activation="softmax"), "must be one score a class"),
+        (keras.layers.SimpleRNN(3, activation="softmax"), "logits of .* cannot be read"),
     ],
 )
 def test_another_end_is_refused(end, message):

@@ -124,7 +124,7 @@ def score_model(model, score="logit"):
 
     The scores are those before (``"logit"``) or after (``"probability"``) the softmax, whichever of
     the two the model itself ends in. ``model`` may be Functional or Sequential, and hold models as
-    layers. Raises ValueError for an unknown score, and for a model that cannot be taken apart or
+    layers. Call it with ``training=False``. Raises ValueError for an unknown score, and for a model that cannot be taken apart or
     ends in something else than class scores.
     """
     inputs = _new_input(model)
@@ -170,14 +170,21 @@ class _Call(NamedTuple):
 
 
 def _new_input(model):
-    return keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
+    """An input like the model's, but never of whole numbers: they have no gradient."""
+    given = model.inputs[0]
+    return keras.Input(
+        batch_shape=given.shape, dtype=given.dtype if "float" in given.dtype else "float32"
+    )
 
 
 def _calls(model, x):
-    """Apply the layers of ``model`` to ``x`` once more and list the calls, the output's last."""
+    """Apply the layers of ``model`` to ``x`` once more and list the calls, the output's last.
+
+    A layer that was called in training mode is not: it would change, and give noise.
+    """
     calls = []
 
-    def call(layer, *args, **options):
+    def call(layer, *args, training=None, **options):
         if isinstance(layer, keras.Model):
             return apply(layer, *args)
         output = layer(*args, **options)
@@ -187,8 +194,10 @@ def _calls(model, x):
     def apply(part, x):
         if isinstance(part, keras.Sequential):
             return functools.reduce(lambda tensor, layer: call(layer, tensor), part.layers, x)
+        (before,), (after,) = part.inputs, part.outputs
         same = {"clone_function": lambda layer: layer, "call_function": call}
-        return keras.models.clone_model(part, input_tensors=x, **same).outputs[0]
+        plain = keras.Model(before, after)  # clone_model compiles what was compiled
+        return keras.models.clone_model(plain, input_tensors=x, **same).outputs[0]
 
     try:
         output = apply(model, x)
@@ -232,14 +241,19 @@ def _scores(model, last, score):
             f"{model.name} ends in {last.layer.name} with the activation {activation.__name__}; "
             "it must end in class scores, with or without a softmax"
         )
+    if len(last.output.shape) != 2:
+        raise ValueError(
+            f"The output of {model.name} has the shape {tuple(last.output.shape)}; it must be one "
+            "score a class"
+        )
     if not softmax:
         logits = last.output
     elif isinstance(last.layer, (layers.Softmax, layers.Activation)):
         logits = last.inputs[0]
     elif isinstance(last.layer, layers.Dense):
-        logits = keras.ops.add(
-            keras.ops.matmul(last.inputs[0], last.layer.kernel), last.layer.bias
-        )
+        logits = keras.ops.matmul(last.inputs[0], last.layer.kernel)
+        if last.layer.use_bias:
+            logits = keras.ops.add(logits, last.layer.bias)
     else:
         raise ValueError(
             f"The logits of {model.name} cannot be read, because its last layer, "

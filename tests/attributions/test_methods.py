@@ -1,5 +1,6 @@
 """What holds for every method: parametrized over the table, so that a new entry is tested."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -91,3 +92,18 @@ def test_every_method_is_cited_or_a_control(method):
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         explain(small_network(1), **({"x": some_inputs(1)} | arguments))
+
+
+@pytest.mark.parametrize("model", [keras.Sequential([keras.layers.Dense(2)]), keras.Model()])
+def test_a_model_whose_input_is_not_known_is_refused(model):
+    with pytest.raises(ValueError, match="has no known input"):
+        explain(model, some_inputs(1))
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "grad_cam"])
+def test_what_a_model_does_in_training_only_is_left_out(method):
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(4, 3)(keras.layers.RandomTranslation(0.4, 0.4)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
+    first, again = (explain(model, some_inputs(2), method=method) for _ in range(2))
+    assert np.array_equal(first, again)

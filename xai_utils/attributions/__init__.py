@@ -78,6 +78,11 @@ def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, 
 
 
 def _checked_input(model, x):
+    if not getattr(model, "inputs", None):
+        raise ValueError(
+            f"{model.name} has no known input: it must be a Functional or Sequential model that "
+            "was built, with an Input at its start"
+        )
     x = np.asarray(x, dtype=np.float32)
     expected = model.inputs[0].shape
     fits = x.ndim == len(expected) and all(

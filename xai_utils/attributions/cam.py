@@ -17,7 +17,7 @@ def grad_cam(model, x, target, *, score="logit", layer=None, upsampling="bilinea
     with tf.GradientTape() as tape:
         x = tf.convert_to_tensor(x)
         tape.watch(x)
-        scores, features = scores_and_features(x)
+        scores, features = scores_and_features(x, training=False)
         explained = tf.gather(scores, target, batch_dims=1)
     gradient = tape.gradient(explained, features)
     space = list(range(1, len(features.shape) - 1))

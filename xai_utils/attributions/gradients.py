@@ -54,7 +54,7 @@ def _gradient_function(model, score):
     def gradient(x, target):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            explained = tf.gather(scores(x), target, batch_dims=1)
+            explained = tf.gather(scores(x, training=False), target, batch_dims=1)
         return tape.gradient(explained, x)
 
     return gradient
