@@ -69,8 +69,6 @@ rule notebook:
         notebook=f"{SOURCE}/notebooks/{{notebook}}.ipynb",
         package=glob(f"{SOURCE}/xai_utils/**/*.py", recursive=True),
         used=files_used,
-        # Tiles that cannot be used are found before anything is trained; new ones retrain nothing.
-        checked=ancient(f"{RESULTS}/hmt.json"),
     output:
         f"{RESULTS}/notebooks/{{notebook}}.ipynb",
         f"{RESULTS}/parts/{{notebook}}.json",

@@ -30,20 +30,22 @@ def _run(options, root):
     started = time.time()
     report = root / "report" / "build" / options.profile / "report.html"
     before = report.stat().st_mtime_ns if report.exists() else None
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "snakemake"),
-            *("--snakefile", REPOSITORY / "Snakefile", "--directory", root),
-            *("--cores", str(options.cores), "--config", f"profile={options.profile}"),
-            # A killed run is taken up where it stopped; ours is the lock, which dies with us.
-            *("--rerun-incomplete", "--nolock"),
-            # A file that was touched counts as changed, as people expect of make.
-            *("--max-checksum-file-size", "0"),
-            *("--quiet", "all"),
-        ]
-    )
-    if done.returncode:
-        return done.returncode
+    # Tiles that cannot be used are found before anything is trained.
+    for target in (f"results/{options.profile}/hmt.json", "all"):
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "snakemake", target),
+                *("--snakefile", REPOSITORY / "Snakefile", "--directory", root),
+                *("--cores", str(options.cores), "--config", f"profile={options.profile}"),
+                # A killed run is taken up where it stopped; ours is the lock, which dies with us.
+                *("--rerun-incomplete", "--nolock"),
+                # A file that was touched counts as changed, as people expect of make.
+                *("--max-checksum-file-size", "0"),
+                *("--quiet", "all"),
+            ]
+        )
+        if done.returncode:
+            return done.returncode
     if report.stat().st_mtime_ns == before:
         print(f"Nothing to do: {report} is up to date", file=sys.stderr)
     else:
