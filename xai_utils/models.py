@@ -124,8 +124,8 @@ def score_model(model, score="logit"):
 
     The scores are those before (``"logit"``) or after (``"probability"``) the softmax, whichever of
     the two the model itself ends in. ``model`` may be Functional or Sequential, and hold models as
-    layers. Call it with ``training=False``. Raises ValueError for an unknown score, and for a model that cannot be taken apart or
-    ends in something else than class scores.
+    layers. Call it with ``training=False``. Raises ValueError for an unknown score, and for a model
+    that cannot be taken apart or ends in something else than class scores.
     """
     inputs = _new_input(model)
     return keras.Model(inputs, _scores(model, _calls(model, inputs)[-1], score))
