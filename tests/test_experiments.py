@@ -98,3 +98,10 @@ def test_the_shipped_weights_are_those_of_the_best_seed(name):
 def test_the_shipped_recipes_have_five_seeds_each():
     recipes = experiments.shipped("shallow_cnn_recipes")
     assert {name: len(seeds) for name, seeds in recipes.items()} == {"course": 5, "strong": 5}
+
+
+def test_the_shipped_folds_score_every_tile_once():
+    grouped = experiments.shipped("vgg7_hmt_grouped")
+    tiles = {name: [fold["tiles"] for fold in folds] for name, folds in grouped.items()}
+    assert tiles.keys() == experiments.GROUPS.keys()
+    assert all(len(counts) == 5 and sum(counts) == 5000 for counts in tiles.values())
