@@ -18,7 +18,7 @@ NOTEBOOKS = {
     "03_mnist1d_explain": ["01_mnist1d_train"],
     "04_hmt_classify": ["tiles", "published"],
     "05_hmt_explain": ["04_hmt_classify", "tiles"],
-    "06_quantitative_eval": ["01_mnist1d_train", "04_hmt_classify", "tiles", "published"],
+    "06_quantitative_eval": ["03_mnist1d_explain", "05_hmt_explain", "tiles", "published"],
 }
 COLLECTED = [
     f"{RESULTS}/{name}"
@@ -77,7 +77,7 @@ rule notebook:
         directory(f"{FIGURES}/{{notebook}}"),
     params:
         settings=lambda wildcards: notebook_settings(PROFILE, wildcards.notebook),
-    threads: 2
+    threads: 1  # of the many that a notebook uses, one is idle half of the time
     shell:
         f"python -m xai_utils.execute {{wildcards.notebook}} {PROFILE}"
 

@@ -129,10 +129,11 @@ class Page:
         width = "100%" if wide else "65%"
         return f"\n![{label}]({path}){{#{name} width={width} alt=\"{caption.split('. ')[0]}\"}}\n"
 
-    def table(self, name, caption, columns, where=None):
+    def table(self, name, caption, columns, where=None, wide=False):
         """The columns of a recorded table: ``{column: heading}`` or ``{column: (heading, format)}``.
 
-        ``where`` keeps the rows whose columns have those values.
+        The format ``"cite"`` makes a citation of a key. ``where`` keeps the rows whose columns have
+        those values. ``wide`` ones span both columns in LaTeX.
         """
         if name not in self.tables:
             raise ReportError(f"report.md shows the table {name!r}, which no notebook recorded")
@@ -140,11 +141,12 @@ class Page:
         rows = [dict(zip(recorded["columns"], row)) for row in recorded["data"]]
         rows = [row for row in rows if all(row[key] == v for key, v in (where or {}).items())]
         heads = [head if isinstance(head, str) else head[0] for head in columns.values()]
-        body = [[_cell(row[column], columns[column]) for column in columns] for row in rows]
+        cell = _latex_cell if self.form == "latex" else _cell
+        body = [[cell(row[column], columns[column]) for column in columns] for row in rows]
         right = [bool(rows) and not isinstance(rows[0][column], str) for column in columns]
         label = self._label("Table", name, caption)
         if self.form == "latex":
-            return "\n" + _latex_table(name, label, heads, body, right)
+            return "\n" + _latex_table(name, label, heads, body, right, wide)
         return "\n" + _pipe_table(name, label, heads, body, right)
 
     def _label(self, kind, name, caption):
@@ -218,7 +220,18 @@ def _citeproc():
 def _cell(value, column):
     if value is None:
         return "undefined"
-    return str(value) if isinstance(column, str) else printed(value, column[1])
+    if isinstance(column, str):
+        return str(value)
+    if column[1] == "cite":
+        return f"[@{value}]" if value else ""
+    return printed(value, column[1])
+
+
+def _latex_cell(value, column):
+    """Pandoc leaves LaTeX alone, so that citations are to be written in it."""
+    if value and column[1] == "cite":
+        return rf"\cite{{{value}}}"
+    return _escape_latex(_cell(value, column))
 
 
 def _pipe_table(name, caption, heads, body, right):
@@ -238,10 +251,11 @@ def _latex_figure(name, path, caption, wide):
     return _raw_latex(lines)
 
 
-def _latex_table(name, caption, heads, body, right):
-    rows = [" & ".join(map(_escape_latex, row)) + r" \\" for row in (heads, *body)]
+def _latex_table(name, caption, heads, body, right, wide):
+    kind = "table*" if wide else "table"
+    rows = [" & ".join(row) + r" \\" for row in (map(_escape_latex, heads), *body)]
     lines = [
-        r"\begin{table}[!htbp]",
+        rf"\begin{{{kind}}}[!htbp]",
         rf"\caption{{{_escape_latex(caption)}}}\label{{{name}}}",
         r"\centering\footnotesize",
         rf"\begin{{tabular}}{{{''.join('r' if is_right else 'l' for is_right in right)}}}",
@@ -251,7 +265,7 @@ def _latex_table(name, caption, heads, body, right):
         *rows[1:],
         r"\bottomrule",
         r"\end{tabular}",
-        r"\end{table}",
+        rf"\end{{{kind}}}",
     ]
     return _raw_latex(lines)
 
@@ -263,7 +277,7 @@ def _raw_latex(lines):
 def _escape_latex(text):
     for mark in "&%#_$":
         text = text.replace(mark, "\\" + mark)
-    return text.replace("→", r"$\rightarrow$").replace("−", "$-$")
+    return text.replace("→", r"$\rightarrow$").replace("−", "$-$").replace("×", r"$\times$")
 
 
 def main():

@@ -1,26 +1,40 @@
+import tempfile
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 
-def small_network(dimensions, kind="functional", softmax=True):
-    """A network of one convolution with random weights, for signals (40, 1) or images (16, 16, 3)."""
+def small_network(dimensions, kind="functional", softmax=True, pooled=False):
+    """A network of one convolution with random weights, for signals (40, 1) or images (16, 16, 3).
+
+    ``kind`` is functional, sequential, nested (a model in a model), or .h5 or .keras: saved and
+    loaded. With ``pooled`` it ends in global average pooling, as class activation mapping needs.
+    """
     keras.utils.set_random_seed(3)
     shape = (40, 1) if dimensions == 1 else (16, 16, 3)
     convolution = layers.Conv1D if dimensions == 1 else layers.Conv2D
-    stack = [
-        convolution(4, 3, padding="same", activation="relu", name="conv"),
-        layers.Flatten(),
+    pooling = layers.GlobalAveragePooling1D if dimensions == 1 else layers.GlobalAveragePooling2D
+    body = [convolution(4, 3, padding="same", activation="relu", name="conv")]
+    head = [
+        pooling() if pooled else layers.Flatten(),
         layers.Dense(3, activation="softmax" if softmax else None),
     ]
-    if kind == "sequential":
-        return keras.Sequential([keras.Input(shape), *stack])
-    inputs = keras.Input(shape)
-    outputs = inputs
-    for layer in stack:
-        outputs = layer(outputs)
-    return keras.Model(inputs, outputs)
+    if kind == "nested":
+        body = [keras.Sequential([keras.Input(shape), *body])]
+    if kind in ("sequential", ".h5"):
+        model = keras.Sequential([keras.Input(shape), *body, *head])
+    else:
+        outputs = inputs = keras.Input(shape)
+        for layer in [*body, *head]:
+            outputs = layer(outputs)
+        model = keras.Model(inputs, outputs)
+    if kind in (".h5", ".keras"):
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(f"{folder}/model{kind}")
+            model = keras.models.load_model(f"{folder}/model{kind}")
+    return model
 
 
 def some_inputs(dimensions, count=5):

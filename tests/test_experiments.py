@@ -46,6 +46,7 @@ def test_the_seed_with_the_best_validation_score_is_chosen(tissue, short, monkey
 
 
 def test_what_is_trained_is_not_trained_again(tissue, short, monkeypatch):
+    monkeypatch.setitem(experiments.SEEDS, "vgg7_synthetic", 1)
     first = experiments.train_seeds(tissue)
     monkeypatch.setattr(training, "train_vgg7", None)
     assert experiments.train_seeds(tissue) == first

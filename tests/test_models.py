@@ -187,10 +187,38 @@ def test_whole_numbers_are_taken_as_floats():
     np.testing.assert_allclose(middle, (low + high) / 2, rtol=1e-5)
 
 
+def test_the_log_odds_are_those_of_the_probability_and_keep_their_slope_at_1():
+    model, x = small_network(1), some_inputs(1)
+    p = models.score_model(model, "probability")(x).numpy()
+    np.testing.assert_allclose(
+        models.score_model(model, "log_odds")(x), np.log(p / (1 - p)), rtol=1e-4, atol=1e-4
+    )
+    model.layers[-1].set_weights([1000 * weight for weight in model.layers[-1].get_weights()])
+    sure = models.score_model(model, "log_odds")(x).numpy()
+    assert np.isfinite(sure).all() and sure.max() > 20
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_scores_of_low_precision_are_floats(dtype):
+    scores = models.score_model(models.vgg7(normalize=False, dtype=dtype))
+    assert scores(some_inputs(2)).dtype == "float32"
+
+
+def test_models_are_built_once_only_where_that_is_asked_for():
+    model = small_network(1)
+    with models.building_once():
+        assert models.score_model(model) is models.score_model(model)
+        assert models.score_model(model) is not models.score_model(model, "probability")
+        inside = models.score_model(model)
+    model.layers[-1].activation = keras.activations.linear
+    assert models.score_model(model) is not inside
+    assert models.score_model(model) is not models.score_model(model)
+
+
 def test_unknown_layers_and_scores_are_named():
     with pytest.raises(ValueError, match="no layer 'conv9'; it has .*conv"):
         models.feature_model(small_network(1), layer="conv9")
-    with pytest.raises(ValueError, match="'logit' or 'probability'"):
+    with pytest.raises(ValueError, match="'logit', 'probability' or 'log_odds'"):
         models.score_model(small_network(1), score="softmax")
 
 

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
+from xai_utils.attributions import METHODS
 from xai_utils.results import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "report"))
 import build  # noqa: E402
 
-TABLE = {"scores": {"columns": ["name", "share"], "data": [["a_b", 0.25], ["c", None]]}}
 
 
 @pytest.fixture(params=build.FIGURE_SUFFIX)
@@ -18,8 +18,9 @@ def page(request, tmp_path):
     (tmp_path / "figures").mkdir()
     for name in ("curves", "maps"):
         (tmp_path / "figures" / f"{name}{build.FIGURE_SUFFIX[request.param]}").touch()
+    tables = {"scores": {"columns": ["name", "share"], "data": [["a_b", 0.25], ["c", None]]}}
     known = {"curves": ("Fig.", 1), "maps": ("Fig.", 2)}
-    return build.Page(request.param, tmp_path, {"data.size": 3}, TABLE, {}, known)
+    return build.Page(request.param, tmp_path, {"data.size": 3}, tables, {}, known)
 
 
 def test_a_value_that_no_run_produced_fails(page):
@@ -70,8 +71,17 @@ def test_lists_in_prose(items, text):
     assert build.listed(items) == text
 
 
+def test_tables_can_cite(page):
+    page.tables["scores"]["data"][0][0] = "kather2016"
+    text = page.table("scores", "Scores", {"name": ("Source", "cite")})
+    assert {"latex": r"\cite{kather2016}"}.get(page.form, "[@kather2016]") in text
+
+
 def test_every_citation_has_an_entry_and_every_entry_is_cited():
-    cited = set(re.findall(r"@(\w+)", (REPOSITORY / "report/report.md").read_text()))
+    prose = (REPOSITORY / "report/report.md").read_text()
+    cited = set(re.findall(r"@(\w+)", prose))
+    if 'table("methods"' in prose:
+        cited |= {method.citation for method in METHODS.values() if method.citation}
     entries = set(re.findall(r"@\w+\{(\w+),", (REPOSITORY / "report/refs.bib").read_text()))
     assert cited == entries
 

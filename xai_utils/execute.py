@@ -30,7 +30,8 @@ def execute(notebook, profile):
             parameters=parameters(source, profile),
             kernel_name="python3",
             cwd=source.parent,
-            progress_bar=sys.stderr.isatty(),
+            # Two notebooks may run at once: each bar says whose it is.
+            progress_bar=sys.stderr.isatty() and {"desc": notebook, "leave": False},
         )
         partial.rename(executed)
     finally:

@@ -1,5 +1,6 @@
 """The two networks of the course, their weights, and what explanations need of any network."""
 
+import contextlib
 import functools
 import os
 import warnings
@@ -29,6 +30,17 @@ ACTIVATIONS = (
     layers.LeakyReLU,
     layers.PReLU,
     layers.ELU,
+)
+
+POOLINGS = (
+    layers.MaxPooling1D,
+    layers.MaxPooling2D,
+    layers.AveragePooling1D,
+    layers.AveragePooling2D,
+    layers.GlobalMaxPooling1D,
+    layers.GlobalMaxPooling2D,
+    layers.GlobalAveragePooling1D,
+    layers.GlobalAveragePooling2D,
 )
 
 
@@ -113,30 +125,71 @@ def course_model(name):
 
 def predict(model, x, batch_size=32):
     """The output of the model for ``x``, as ``model.predict`` gives it, in half the time."""
-    starts = range(0, len(x), batch_size)
     return np.concatenate(
-        [model.predict_on_batch(x[start : start + batch_size]) for start in starts]
+        [model.predict_on_batch(x[part]) for part in batches(len(x), batch_size)]
     )
 
 
+def batches(count, size):
+    """The slices that cut ``count`` things into batches of at most ``size``."""
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+_kept = None
+
+
+@contextlib.contextmanager
+def building_once():
+    """Inside, what :func:`built_once` marks is built once for the same arguments, not each time."""
+    global _kept
+    _kept = {}
+    try:
+        yield
+    finally:
+        _kept = None
+
+
+def built_once(build):
+    """Mark a function that builds a model or graph, which takes longer than to apply it to a batch.
+
+    Nothing is kept outside :func:`building_once`, since layers may be changed in between.
+    """
+
+    @functools.wraps(build)
+    def built(*arguments, **options):
+        if _kept is None:
+            return build(*arguments, **options)
+        key = build, arguments, *sorted(options.items())
+        if key not in _kept:
+            _kept[key] = build(*arguments, **options)
+        return _kept[key]
+
+    return built
+
+
+@built_once
 def score_model(model, score="logit"):
     """A model from the input to the class scores ``(n, classes)``, sharing the weights of ``model``.
 
     The scores are those before (``"logit"``) or after (``"probability"``) the softmax, whichever of
-    the two the model itself ends in. ``model`` may be Functional or Sequential, and hold models as
-    layers. Call it with ``training=False``. Raises ValueError for an unknown score, and for a model
-    that cannot be taken apart or ends in something else than class scores.
+    the two the model itself ends in, or ``"log_odds"``, the logarithm of p/(1 - p), which rises where
+    p does and has a gradient where p is 1 for all that a float can tell. They are float32. ``model``
+    may be Functional or Sequential, and hold models as layers. Call it with ``training=False``.
+    Raises ValueError for an unknown score, and for a model that cannot be taken apart or ends in
+    something else than class scores.
     """
     inputs = _new_input(model)
     return keras.Model(inputs, _scores(model, _calls(model, inputs)[-1], score))
 
 
+@built_once
 def feature_model(model, score="logit", layer=None):
     """A model from the input to ``(scores, features)``.
 
     ``scores`` as in :func:`score_model`; ``features`` is the output of ``layer``, by default of the
     last convolution, activation included. The layers of a model that serves as a layer are known by
-    their own names. Raises ValueError for an unknown layer.
+    their own names; a number is the place in the order in which the layers are called. Raises
+    ValueError for an unknown layer.
     """
     inputs = _new_input(model)
     calls = _calls(model, inputs)
@@ -144,6 +197,7 @@ def feature_model(model, score="logit", layer=None):
     return keras.Model(inputs, [_scores(model, calls[-1], score), features])
 
 
+@built_once
 def head_model(model, score="logit", layer=None):
     """The rest of ``model`` from ``layer`` on: a model from its ``features`` to the scores.
 
@@ -159,6 +213,60 @@ def head_model(model, score="logit", layer=None):
             f"The scores of {model.name} do not depend on {cut.layer.name} alone, so the model "
             "has no head from there on: choose a layer that everything passes through"
         ) from error
+
+
+def class_activation_weights(model):
+    """What class activation mapping needs: the averaged layer's place, and the weights ``(k, classes)``.
+
+    Raises ValueError where the last dense layer does not follow global average pooling.
+    """
+    calls = _calls(model, _new_input(model))
+    place_of = {id(made.output): place for place, made in enumerate(calls)}
+
+    def before(place, passed=()):
+        """The place of the call whose output this one takes, seen through layers that pass it on."""
+        place = place_of.get(id(calls[place].inputs[0]))
+        skip = place is not None and isinstance(calls[place].layer, passed)
+        return before(place, passed) if skip else place
+
+    def is_at(place, *kinds):
+        return place is not None and isinstance(calls[place].layer, kinds)
+
+    last = len(calls) - 1
+    dense = before(last) if is_at(last, layers.Softmax, layers.Activation) else last
+    pooling = before(dense, (layers.Dropout,)) if is_at(dense, layers.Dense) else None
+    averaged = (layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D)
+    features = before(pooling) if is_at(pooling, *averaged) else None
+    if features is None:
+        raise ValueError(
+            f"{model.name} has no global average pooling of feature maps right before its last "
+            "dense layer, without which class activation mapping is not defined: use grad_cam, "
+            "which needs none"
+        )
+    return features, calls[dense].layer.kernel.numpy()
+
+
+def block_layers(model):
+    """The places of the last layers of the convolutional blocks, activation included.
+
+    A block ends where a pooling layer or the end of the convolutions follows.
+    """
+    calls = _calls(model, _new_input(model))
+    places, last = [], None
+    for place, made in enumerate(calls):
+        if isinstance(made.layer, CONVOLUTIONS):
+            last = place
+        elif last is None:
+            continue
+        elif isinstance(made.layer, ACTIVATIONS) and made.inputs[0] is calls[last].output:
+            last = place
+        elif isinstance(made.layer, POOLINGS):
+            places, last = [*places, last], None
+    if last is not None:
+        places.append(last)
+    if not places:
+        raise ValueError(f"{model.name} has no convolution, so no convolutional blocks")
+    return places
 
 
 class _Call(NamedTuple):
@@ -211,6 +319,8 @@ def _calls(model, x):
 
 def _features(model, calls, name):
     """The call of the layer of that name, by default of the last convolution, activated."""
+    if isinstance(name, int):
+        return calls[name]
     if name is None:
         places = [i for i, made in enumerate(calls) if isinstance(made.layer, CONVOLUTIONS)]
         if not places:
@@ -232,8 +342,8 @@ def _features(model, calls, name):
 
 def _scores(model, last, score):
     """The logits or probabilities of a model whose output is that of the call ``last``."""
-    if score not in ("logit", "probability"):
-        raise ValueError(f"score is {score!r}; it must be 'logit' or 'probability'")
+    if score not in ("logit", "probability", "log_odds"):
+        raise ValueError(f"score is {score!r}; it must be 'logit', 'probability' or 'log_odds'")
     activation = getattr(last.layer, "activation", keras.activations.linear)
     softmax = isinstance(last.layer, layers.Softmax) or activation is keras.activations.softmax
     if not softmax and activation is not keras.activations.linear:
@@ -259,4 +369,9 @@ def _scores(model, last, score):
             f"The logits of {model.name} cannot be read, because its last layer, "
             f"{last.layer.name}, is no dense layer but has a softmax in it"
         )
+    logits = keras.ops.cast(logits, "float32")
+    if score == "log_odds":
+        own = keras.ops.eye(logits.shape[-1])
+        others = keras.ops.where(own > 0, -np.inf, keras.ops.expand_dims(logits, 1))
+        return logits - keras.ops.logsumexp(others, axis=-1)
     return logits if score == "logit" else keras.ops.softmax(logits)

@@ -143,10 +143,11 @@ def signal_maps(signals, row_titles, maps, templates):
     ``maps`` is ``{title: (n, 40)}``; ``templates`` as in :func:`signals_with_templates`.
     """
     rows, columns = len(signals), len(maps) + 1
-    figure, axes = _subplots(rows, columns, figsize=(PAGE, 1.15 * rows + 0.4), squeeze=False)
+    size = (max(PAGE, 1.2 * columns), 1.15 * rows + 0.4)
+    figure, axes = _subplots(rows, columns, figsize=size, squeeze=False)
     for row, signal in enumerate(signals):
         for axis, (title, values) in zip(axes[row], maps.items()):
-            colours, norm = _colours(values[row])
+            colours, norm = _colours(values[row], signed=values.min() < 0)
             axis.imshow(
                 values[row][np.newaxis],
                 aspect="auto",
@@ -156,7 +157,7 @@ def signal_maps(signals, row_titles, maps, templates):
                 extent=(-0.5, len(signal) - 0.5, signal.min() - 0.3, signal.max() + 0.3),
             )
             axis.plot(signal, color="black")
-            axis.set(yticks=[], title=textwrap.fill(title, 20) if row == 0 else "")
+            axis.set(yticks=[], title=textwrap.fill(title, 17, break_long_words=False) if row == 0 else "")
         axes[row, 0].set_ylabel(row_titles[row], fontsize=7)
         for style, (label, template) in zip(("-", "--"), templates[row]):
             axes[row, -1].plot(template, style, label=label)
@@ -201,15 +202,16 @@ def tile_maps(images, row_titles, maps):
     Each map has its own scale: a method's values mean nothing beside another's.
     """
     rows, columns = len(images), len(maps) + 1
-    size = 0.95 * COLUMN / columns
-    figure, axes = _subplots(rows, columns, figsize=(COLUMN, size * rows + 0.4), squeeze=False)
+    width = max(COLUMN, 1.1 * columns if columns > 4 else 0)
+    height = 0.95 * width / columns * rows + 0.4
+    figure, axes = _subplots(rows, columns, figsize=(width, height), squeeze=False)
     for row, image in enumerate(images):
         axes[row, 0].imshow(image)
         axes[row, 0].set_ylabel(row_titles[row], fontsize=6)
         for axis, (title, values) in zip(axes[row, 1:], maps.items()):
-            colours, norm = _colours(values[row])
+            colours, norm = _colours(values[row], signed=values.min() < 0)
             axis.imshow(values[row], cmap=colours, norm=norm)
-            axis.set_title(textwrap.fill(title, 12) if row == 0 else "", fontsize=6)
+            axis.set_title(textwrap.fill(title, 12, break_long_words=False) if row == 0 else "", fontsize=6)
     for axis in axes.flat:
         _bare(axis)
     return figure
@@ -233,15 +235,29 @@ def bars(frame, x, y, hue):
     return figure
 
 
+def agreement(table):
+    """A square table of correlations, the half below the diagonal."""
+    size = min(PAGE, 0.34 * len(table) + 1.2)
+    figure, axis = _subplots(figsize=(size, size * 0.9))
+    hidden = np.triu(np.ones(table.shape, bool))
+    sns.heatmap(
+        table, mask=hidden, vmin=-1, vmax=1, cmap=SIGNED_MAP, annot=True, fmt=".2f", square=True,
+        annot_kws={"fontsize": 6}, cbar_kws={"shrink": 0.6}, ax=axis,
+    )  # fmt: skip
+    axis.set(xlim=(0, len(table) - 1), ylim=(len(table), 1))
+    axis.tick_params(labelsize=7, length=0)
+    return figure
+
+
 def _bare(axis):
     """Leave only the picture."""
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
 
 
-def _colours(values):
-    """A diverging map centred at zero where there are negative values, else a sequential one."""
-    if np.min(values) < 0:
+def _colours(values, signed):
+    """A diverging map centred at zero for signed methods, else a sequential one."""
+    if signed:
         limit = np.quantile(np.abs(values), 0.995) or 1.0
         return SIGNED_MAP, TwoSlopeNorm(0, -limit, limit)
     return POSITIVE_MAP, Normalize(0, np.quantile(values, 0.995) or np.max(values) or 1.0)

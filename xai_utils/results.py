@@ -26,7 +26,10 @@ SCORE_COLUMNS = (
 REPRODUCTION_COLUMNS = (
     "source", "dataset", "method", "metric", "item", "published", "reproduced", "difference",
 )  # fmt: skip
-VERSIONS_OF = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pandas", "tf-explain")
+VERSIONS_OF = (
+    "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "scikit-image", "pandas", "tf-explain",
+    "lime", "shap",
+)  # fmt: skip
 
 
 class Run:
@@ -133,6 +136,11 @@ def write(path, text):
     partial.rename(path)
 
 
+def versions():
+    """The versions of the libraries that the numbers depend on."""
+    return {name: importlib.metadata.version(name) for name in VERSIONS_OF}
+
+
 def file_sha256(path):
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -148,7 +156,7 @@ def _run_facts(profile, parts):
         "profile": profile,
         "commit": commit.stdout.strip() or "unknown: not a git checkout",
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
+        "versions": versions(),
         "parameters": {
             name: _parameters(output_root() / "results" / profile / "notebooks" / f"{name}.ipynb")
             for name in parts

@@ -1,35 +1,144 @@
+from inspect import signature
+
 import keras
 import numpy as np
 import pytest
 
 from tests.conftest import small_network, some_inputs
-from xai_utils.attributions import explain
+from xai_utils.attributions import METHODS, explain
 from xai_utils.attributions.cam import upsample
 
 
-def test_grad_cam_of_a_network_computed_by_hand():
-    """Two feature maps, x and -x after the ReLU, and a dense layer that sums each with a weight."""
+# Two feature maps, A = ReLU(x) and B = ReLU(-x), and a dense layer on both. Of class 0 it reads A
+# with the weights 1, 2, 3, 4 and B with -1 everywhere: these are the gradients too.
+X = np.array([[[2.0], [-3.0], [0.0], [1.0]]])
+A, B = np.array([2.0, 0, 0, 1]), np.array([0.0, 3, 0, 0])
+
+
+def two_maps():
     inputs = keras.Input((4, 1))
     features = keras.layers.Conv1D(2, 1, activation="relu", name="conv")(inputs)
     outputs = keras.layers.Dense(2)(keras.layers.Flatten()(features))
     model = keras.Model(inputs, outputs)
     model.layers[1].set_weights([np.array([[[1.0, -1.0]]]), np.zeros(2)])
-    # Class 0 reads the first map with the weights 1, 2, 3, 4 (mean 2.5), the second with -1.
     dense = np.zeros((8, 2))
     dense[0::2, 0], dense[1::2, 0] = [1, 2, 3, 4], -1
     model.layers[-1].set_weights([dense, np.zeros(2)])
-    x = np.array([[[2.0], [-3.0], [0.0], [1.0]]])
-    # 2.5·ReLU(x) - 1·ReLU(-x) = 5, -3, 0, 2.5; the negative one is cut off.
-    np.testing.assert_allclose(explain(model, x, [0])[0], [5, 0, 0, 2.5], atol=1e-6)
-    np.testing.assert_allclose(explain(model, x, [1])[0], [0, 0, 0, 0], atol=1e-6)
+    return model
+
+
+PLUS_PLUS = sum(g / (2 + 3 * g) for g in (1, 2, 3, 4))  # g²/(2g² + 3g³) · g, with 3 = ΣA
+SCORES = np.exp([4.0, -3.0]) / np.exp([4.0, -3.0]).sum()  # of x∘H: (2, 0, 0, ½) and (0, -3, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "method, options, expected",
+    [
+        ("grad_cam", {}, 2.5 * A - B),
+        ("xgrad_cam", {}, (2 * 1 + 1 * 4) / 3 * A - B),
+        ("grad_cam_pp", {}, PLUS_PLUS * A),
+        ("integrated_grad_cam", {"steps": 1}, 10 * A - 4 * B),
+        # At t/2 the maps are half as large and the gradients the same: (½ + 1)/2 of one step.
+        ("integrated_grad_cam", {"steps": 2}, 0.75 * (10 * A - 4 * B)),
+        ("score_cam", {}, SCORES[0] * A + SCORES[1] * B),
+        # The score is 2·1 + 1·4 - 3 = 3; without A it is -3, without B it is 6.
+        ("ablation_cam", {}, (3 + 3) / 3 * A + (3 - 6) / 3 * B),
+        # Upstream of A all positive, of B all negative: only A's part of the gradient is left.
+        ("guided_grad_cam", {}, (2.5 * A - B) * [1, 0, 0, 4]),
+    ],
+)
+def test_maps_computed_by_hand(method, options, expected):
+    maps = explain(two_maps(), X, [0], method, **options)
+    np.testing.assert_allclose(maps[0], np.maximum(expected, 0), atol=1e-6)
+
+
+def test_score_cam_takes_a_constant_feature_map_for_one_that_hides_everything():
+    """B is 0 on a positive signal; behind A, (2, 0, 0, ½), the score is 2 + 4/2 = 4."""
+    maps = explain(two_maps(), np.maximum(X, 0), [0], "score_cam")
+    np.testing.assert_allclose(maps[0], A * np.exp(4) / (np.exp(4) + np.exp(0)), atol=1e-6)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_grad_cam_is_the_positive_part_of_cam_over_the_positions(dimensions):
+    model, x = small_network(dimensions, pooled=True), some_inputs(dimensions)
+    positions = np.prod(x.shape[1:-1])
+    target = [0, 1, 2, 0, 1]
+    maps = explain(model, x, target, "cam")
+    assert maps.min() < 0 < maps.max()
+    np.testing.assert_allclose(explain(model, x, target), np.maximum(maps, 0) / positions, atol=1e-6)
+
+
+def test_cam_reads_the_weights_of_the_layer_after_pooling_and_dropout():
+    inputs = keras.Input((4, 1))
+    features = keras.layers.Conv1D(2, 1, activation="relu")(inputs)
+    pooled = keras.layers.Dropout(0.5)(keras.layers.GlobalAveragePooling1D()(features))
+    model = keras.Model(inputs, keras.layers.Softmax()(keras.layers.Dense(2)(pooled)))
+    model.layers[1].set_weights([np.array([[[1.0, -1.0]]]), np.zeros(2)])
+    model.layers[-2].set_weights([np.array([[2.0, 0], [-5, 1]]), np.zeros(2)])
+    np.testing.assert_allclose(explain(model, X, [0], "cam")[0], 2 * A - 5 * B, atol=1e-6)
+    np.testing.assert_allclose(explain(model, X, [1], "cam")[0], B, atol=1e-6)
+
+
+def test_cam_says_what_it_needs():
+    inputs = keras.Input((40, 4))
+    pooled = keras.layers.GlobalAveragePooling1D()(inputs)
+    with pytest.raises(ValueError, match="no global average pooling of feature maps"):
+        explain(keras.Model(inputs, keras.layers.Dense(2)(pooled)), np.ones((1, 40, 4)), method="cam")
+    with pytest.raises(ValueError, match="no global average pooling .* use grad_cam"):
+        explain(small_network(1), some_inputs(1), method="cam")
+
+
+@pytest.mark.parametrize("units", [[], [6]])
+def test_ablation_cam_is_what_zeroing_one_channel_at_a_time_gives(units):
+    """By brute force: a channel of a ReLU convolution is zero where its kernel and bias are."""
+    keras.utils.set_random_seed(5)
+    convolution = keras.layers.Conv1D(4, 3, activation="relu", name="conv")
+    hidden = [keras.layers.Dense(count, activation="tanh") for count in units]
+    head = [keras.layers.MaxPooling1D(), keras.layers.Flatten(), *hidden, keras.layers.Dense(3)]
+    model, x = keras.Sequential([keras.Input((40, 1)), convolution, *head]), some_inputs(1)
+    target, kernel = np.array([0, 1, 2, 1, 0]), convolution.get_weights()
+    whole = model(x).numpy()[range(5), target]
+    features = keras.Model(model.inputs, convolution.output)(x).numpy()
+    weights = []
+    for channel in range(4):
+        ablated = [part.copy() for part in kernel]
+        ablated[0][..., channel], ablated[1][channel] = 0, 0
+        convolution.set_weights(ablated)
+        weights.append((whole - model(x).numpy()[range(5), target]) / np.abs(whole))
+    convolution.set_weights(kernel)
+    expected = np.maximum(np.einsum("nik,kn->ni", features, weights), 0)
+    maps = explain(model, x, target, "ablation_cam", batch_size=3)
+    np.testing.assert_allclose(maps, upsample(expected, (40,)), atol=1e-5)
+
+
+NEEDS_A_MAP = [
+    name for name, method in METHODS.items() if "layer" in signature(method.function).parameters
+]
+
+
+@pytest.mark.parametrize("method", NEEDS_A_MAP)
+def test_a_layer_without_positions_is_refused(method):
+    model = two_maps()
+    with pytest.raises(ValueError, match="no map of the input"):
+        explain(model, X, [0], method, layer=model.layers[2].name)
+
+
+@pytest.mark.parametrize("method", NEEDS_A_MAP)
+def test_feature_maps_of_low_precision(method):
+    """The last convolution computes in bfloat16, which has 8 bits: as the hand computed ones, to 1 %."""
+    inputs = keras.Input((4, 1))
+    features = keras.layers.Conv1D(2, 1, activation="relu", dtype="mixed_bfloat16")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(features)))
+    model.set_weights(two_maps().get_weights())
+    maps, exact = (explain(each, X, [0], method) for each in (model, two_maps()))
+    np.testing.assert_allclose(maps, exact, atol=0.02 * np.abs(exact).max())
 
 
 def test_grad_cam_of_the_probability_shrinks_with_the_slope_of_the_softmax():
-    """With two classes dp/dy = p (1 - p) times the difference of the classes' gradients."""
-    model, x = small_network(1), some_inputs(1)
-    maps = {score: explain(model, x, [0] * 5, score=score) for score in ("logit", "probability")}
-    assert not np.allclose(maps["logit"], maps["probability"])
-    assert (maps["probability"] <= maps["logit"].max()).all()
+    """The score of class 1 is always 0, so that p = sigmoid(3) and dp/dy = p (1 - p)."""
+    p = 1 / (1 + np.exp(-3))
+    maps = {score: explain(two_maps(), X, [0], score=score) for score in ("logit", "probability")}
+    np.testing.assert_allclose(maps["probability"], p * (1 - p) * maps["logit"], atol=1e-6)
 
 
 def test_a_dead_layer_gives_a_map_of_zeros():

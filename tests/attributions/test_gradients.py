@@ -1,8 +1,10 @@
 import keras
 import numpy as np
+import pytest
 
+from tests.attributions.test_cam import X, two_maps
 from tests.conftest import small_network, some_inputs
-from xai_utils.attributions import explain
+from xai_utils.attributions import explain, gradients
 from xai_utils.models import score_model
 
 
@@ -42,13 +44,82 @@ def test_integrated_gradients_of_a_quadratic_model_are_exact():
     np.testing.assert_allclose(maps, (weights * x**2).sum(axis=-1), rtol=1e-5)
 
 
-def test_integrated_gradients_add_up_to_the_change_of_the_score():
-    for dimensions in (1, 2):
-        model, x = small_network(dimensions), some_inputs(dimensions)
-        maps = explain(model, x, [0] * 5, "integrated_gradients", steps=200)
-        scores = score_model(model)(np.concatenate([x, 0 * x[:1]]))
-        change = scores.numpy()[:-1, 0] - scores.numpy()[-1, 0]
-        np.testing.assert_allclose(maps.reshape(5, -1).sum(axis=1), change, atol=0.02)
+@pytest.mark.parametrize("dimensions", [1, 2])
+@pytest.mark.parametrize("tolerance", [0.05, 0.001])
+def test_integrated_gradients_add_up_to_the_change_of_the_score(dimensions, tolerance):
+    model, x = small_network(dimensions), some_inputs(dimensions)
+    options = {"steps": 2, "tolerance": tolerance, "limit": 1000}
+    maps = explain(model, x, [0] * 5, "integrated_gradients", **options)
+    scores = score_model(model)(np.concatenate([x, 0 * x[:1]])).numpy()[:, 0]
+    change = scores[:-1] - scores[-1]
+    gap = np.abs(maps.reshape(5, -1).sum(axis=1) - change)
+    assert (gap <= tolerance * np.maximum(np.abs(change), 0.5) + 1e-5).all()
+
+
+def test_only_samples_that_miss_their_sum_are_refined_and_only_where_their_path_bends(monkeypatch):
+    """ReLU(x - 0.35) of 0 and of 1: the first is straight, the second bends once.
+
+    Of the second, 4 middles give 3/4 of the path above the bend (0.65 is right). The slope changes
+    from 0 to 1 between 1/8 and 3/8. Cutting the piece around 1/8 in three changes nothing; that
+    around 3/8 gives 8/12; and of the two twelfths beside the change, the second gives 23/36.
+    """
+    model, _ = network(keras.layers.Conv1D(2, 1, activation="relu", name="conv"))
+    model.get_layer("conv").set_weights([np.eye(2)[np.newaxis], np.full(2, -0.35)])
+    model.layers[-1].set_weights([np.eye(6)[:, [0, 1]], np.zeros(2)])
+    x = np.zeros((2, 3, 2))
+    x[1, 0, 0] = 1
+    sizes = []
+    original = gradients.input_gradient
+
+    def counted(scores):
+        gradient = original(scores)
+        return lambda x, target: sizes.append(len(x)) or gradient(x, target)
+
+    monkeypatch.setattr(gradients, "input_gradient", counted)
+    for limit, expected in {5: 3 / 4, 6: 3 / 4, 8: 8 / 12, 10: 8 / 12, 12: 23 / 36}.items():
+        sizes.clear()
+        options = {"steps": 4, "tolerance": 0.001, "limit": limit}
+        maps = explain(model, x, [0, 0], "integrated_gradients", **options)
+        assert maps[1, 0] == pytest.approx(expected, abs=1e-6) and not maps[0].any()
+        assert sizes == [2] * 4 + [2] * ((limit - 4) // 2)  # two samples, then two places of one
+
+
+# A = ReLU(x) is read with the weights 1, 2, 3, 4, B = ReLU(-x) with -1 (see test_cam).
+@pytest.mark.parametrize(
+    "method, expected",
+    [
+        ("gradient", [1, 1, 0, 4]),
+        ("gradient_x_input", [2, -3, 0, 4]),
+        ("guided_backprop", [1, 0, 0, 4]),
+    ],
+)
+def test_gradients_computed_by_hand(method, expected):
+    np.testing.assert_allclose(explain(two_maps(), X, [0], method)[0], expected, atol=1e-6)
+
+
+def test_gradient_takes_the_steepest_channel():
+    model, weights = network(keras.layers.Conv1D(2, 1, use_bias=False, name="conv"))
+    model.get_layer("conv").set_weights([np.diag([1.0, -1])[np.newaxis]])
+    maps = explain(model, np.ones((1, 3, 2)), [1], "gradient")
+    np.testing.assert_allclose(maps[0], np.abs(weights).max(axis=1))
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_smooth_grad_without_noise_is_the_gradient(dimensions):
+    model, x = small_network(dimensions), some_inputs(dimensions)
+    smooth = explain(model, x, method="smooth_grad", noise=0.0, samples=3)
+    np.testing.assert_allclose(smooth, explain(model, x, method="gradient"), rtol=1e-5)
+
+
+def test_guided_backprop_goes_through_layers_that_are_relus_and_leaves_the_model_alone():
+    """The same network with its activation in a layer of its own, in a model of its own."""
+    inside = keras.Sequential([keras.Input((4, 1)), keras.layers.Conv1D(2, 1), keras.layers.ReLU()])
+    inputs = keras.Input((4, 1))
+    outputs = keras.layers.Dense(2)(keras.layers.Flatten()(inside(inputs)))
+    model = keras.Model(inputs, outputs)
+    model.set_weights(two_maps().get_weights())
+    np.testing.assert_allclose(explain(model, X, [0], "guided_backprop")[0], [1, 0, 0, 4], atol=1e-6)
+    np.testing.assert_allclose(explain(model, X, [0], "gradient")[0], [1, 1, 0, 4], atol=1e-6)
 
 
 def test_tf_explain_returns_whole_numbers_of_eight_bits():
@@ -64,3 +135,14 @@ def test_tf_explain_ignores_the_sign_of_the_gradient():
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([-kernel, -bias])
     assert np.array_equal(map_of(), before)
+
+
+def test_guided_backprop_knows_a_relu_layer_given_as_activation_and_refuses_a_model_without():
+    inputs = keras.Input((4, 1))
+    features = keras.layers.Conv1D(2, 1, activation=keras.layers.ReLU())(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(features)))
+    model.set_weights(two_maps().get_weights())
+    np.testing.assert_allclose(explain(model, X, [0], "guided_backprop")[0], [1, 0, 0, 4], atol=1e-6)
+    smooth = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(inputs)))
+    with pytest.raises(ValueError, match="has no ReLU"):
+        explain(smooth, X, [0], "guided_backprop")

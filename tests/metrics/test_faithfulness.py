@@ -4,7 +4,7 @@ import pytest
 
 from xai_utils import metrics
 from xai_utils.data import Samples
-from xai_utils.metrics.faithfulness import RULES, drop, increase, masked_confidence, salient_points
+from xai_utils.metrics.faithfulness import RULES, completeness_gap, drop, increase, masked_confidence, salient_points
 
 
 @pytest.fixture
@@ -128,3 +128,27 @@ def test_evaluate_gives_one_row_a_value_and_means_hide_nothing(reads_first_point
     table = metrics.summarize(scores).set_index(["method", "rule", "fraction"])
     assert table.loc[("good", "exact", 0.25), "drop_rate"] == pytest.approx(0, abs=1e-6)
     assert table.loc["broken", "drop_rate"].isna().all()
+
+
+def test_the_completeness_gap_is_what_a_sum_misses(reads_first_point):
+    """The logit of class 1 is 2 x_0, so from 0 to x it changes by 6, 6 and 0.2."""
+    x = np.zeros((3, 4, 1), np.float32)
+    x[:, 0, 0] = [3, 3, 0.1]
+    maps = np.array([[6, 0, 0, 0], [3, 0, 0, -1.5], [0, 0, 0, 0.0]])
+    gap = completeness_gap(reads_first_point, x, [1, 1, 1], maps)
+    np.testing.assert_allclose(gap, [0, 0.75, 0.4], atol=1e-6)
+    from_one = completeness_gap(reads_first_point, x[:1], [1], maps[:1], baseline=1.0)
+    np.testing.assert_allclose(from_one, 0.5, atol=1e-6)
+
+
+def test_scores_of_a_model_without_softmax_are_those_of_its_probabilities(reads_first_point):
+    model = reads_first_point
+    x = np.array([[[2.0], [1], [0], [-1]], [[-1.0], [1], [0], [-1]]], np.float32)
+    samples = Samples(x, np.array([1, 0]), np.array(["a", "b"]))
+    settings = {"fractions": [0.5], "fills": {"black": 0.0}, "rules": ["exact"]}
+    maps = {"some": np.array([[0, 1, 2, 3], [3, 2, 1, 0.0]])}
+    values = []
+    for activation in (keras.activations.softmax, keras.activations.linear):
+        model.layers[-1].activation = activation
+        values.append(metrics.evaluate(model, samples, [1, 0], maps, **settings).value)
+    np.testing.assert_allclose(*values, atol=1e-6)

@@ -3,49 +3,75 @@
 The contract, which no method repeats: a method is a function ``(model, x, target, **options)`` on
 one batch. ``x`` is float32 ``(n, *space, channels)`` and ``target`` the explained class of each
 sample, int ``(n,)``; it returns maps ``(n, *space)``, signed where the definition is signed, never
-normalized. ``score`` says whether the logit or the probability of the class is explained, and
-``layer`` which layer's feature maps are used, by default the last convolution's. Where the
-definition is signed, the channels of the input are summed.
+normalized. ``score`` says whether the logit or the probability of the class is explained, by
+default the logit, and the probability where the paper's method is built on it; ``layer`` which
+layer's feature maps are used, by default the last convolution's. Where the definition is signed,
+the channels of the input are summed.
 
 To add a method, write one such function and one line in :data:`METHODS`.
 """
 
+import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from tqdm import tqdm
 
-from xai_utils.attributions.cam import grad_cam
-from xai_utils.attributions.controls import random
-from xai_utils.attributions.gradients import integrated_gradients, tf_explain_integrated_gradients
-from xai_utils.models import predict
+from xai_utils import show_progress
+from xai_utils.attributions import cam, controls, gradients, masks, surrogates
+from xai_utils.models import batches, building_once, predict
 
 
 @dataclass(frozen=True)
 class Method:
-    """An entry of the table: the function, its name in print, its key in ``refs.bib``."""
+    """An entry of the table: the function, its name in print, its key in ``refs.bib``, its family,
+    what it costs a sample, and what it asks of the model."""
 
     function: Callable
     title: str
     citation: str
     family: str
+    passes: str
+    needs: str
     stochastic: bool = False
 
 
+GRADIENTS, ACTIVATION, MASKS, SURROGATES = "gradients", "class activation", "masks", "surrogates"
+LIBRARY, CONTROLS = "library", "controls"
+ANY, SMOOTH, CONVOLUTION = "scores", "gradients", "a convolution"
+
+# fmt: off
 METHODS = {
-    "grad_cam": Method(grad_cam, "Grad-CAM", "selvaraju2017gradcam", "class activation"),
-    "integrated_gradients": Method(
-        integrated_gradients, "Integrated Gradients", "sundararajan2017axiomatic", "gradients"
-    ),
-    "tf_explain_integrated_gradients": Method(
-        tf_explain_integrated_gradients,
-        "Integrated Gradients (tf-explain)",
-        "tfexplain",
-        "gradients",
-    ),
-    "random": Method(random, "Random", "", "control", stochastic=True),
+    "gradient": Method(gradients.gradient, "Gradient", "simonyan2014saliency", GRADIENTS, "1 + 1 back", SMOOTH),
+    "gradient_x_input": Method(gradients.gradient_x_input, "Gradient × Input", "shrikumar2017deeplift", GRADIENTS, "1 + 1 back", SMOOTH),
+    "smooth_grad": Method(gradients.smooth_grad, "SmoothGrad", "smilkov2017smoothgrad", GRADIENTS, "16 + 16 back", SMOOTH, stochastic=True),
+    "integrated_gradients": Method(gradients.integrated_gradients, "Integrated Gradients", "sundararajan2017axiomatic", GRADIENTS, "12 + 10 back, more where needed", SMOOTH),
+    "guided_backprop": Method(gradients.guided_backprop, "Guided Backpropagation", "springenberg2015striving", GRADIENTS, "1 + 1 back", "ReLU"),
+    "cam": Method(cam.cam, "CAM", "zhou2016cam", ACTIVATION, "1", "global average pooling, one dense layer"),
+    "grad_cam": Method(cam.grad_cam, "Grad-CAM", "selvaraju2017gradcam", ACTIVATION, "1 + 1 back", CONVOLUTION),
+    "grad_cam_pp": Method(cam.grad_cam_pp, "Grad-CAM++", "chattopadhay2018gradcampp", ACTIVATION, "1 + 1 back", CONVOLUTION),
+    "xgrad_cam": Method(cam.xgrad_cam, "XGrad-CAM", "fu2020xgradcam", ACTIVATION, "1 + 1 back", CONVOLUTION),
+    "score_cam": Method(cam.score_cam, "Score-CAM", "wang2020scorecam", ACTIVATION, "2 + one a channel", CONVOLUTION),
+    "ablation_cam": Method(cam.ablation_cam, "Ablation-CAM", "desai2020ablationcam", ACTIVATION, "1 + one of the head a channel", CONVOLUTION),
+    "integrated_grad_cam": Method(cam.integrated_grad_cam, "Integrated Grad-CAM", "sattarzadeh2021integrated", ACTIVATION, "21 + 21 back", CONVOLUTION),
+    "guided_grad_cam": Method(cam.guided_grad_cam, "Guided Grad-CAM", "selvaraju2017gradcam", ACTIVATION, "2 + 2 back", "a convolution, ReLU"),
+    "rise": Method(masks.rise, "RISE", "petsiuk2018rise", MASKS, "1000", ANY, stochastic=True),
+    "sise": Method(masks.sise, "SISE", "sattarzadeh2021sise", MASKS, "up to one a channel, 1 + 1 back a block", CONVOLUTION),
+    "lime": Method(surrogates.lime, "LIME", "ribeiro2016lime", SURROGATES, "400", ANY, stochastic=True),
+    "shap": Method(surrogates.shap, "SHAP", "lundberg2017shap", SURROGATES, "about 400", ANY, stochastic=True),
+    "tf_explain_integrated_gradients": Method(gradients.tf_explain_integrated_gradients, "Integrated Gradients (tf-explain)", "tfexplain", LIBRARY, "10 + 10 back", SMOOTH),
+    "random": Method(controls.random, "Random", "", CONTROLS, "0", "nothing", stochastic=True),
+    "random_smooth": Method(controls.random_smooth, "Random, smooth", "", CONTROLS, "0", "nothing", stochastic=True),
+    "center": Method(controls.center, "Center", "", CONTROLS, "0", "nothing"),
+    "edge": Method(controls.edge, "Edges", "", CONTROLS, "0", "nothing"),
+    "constant": Method(controls.constant, "Constant", "", CONTROLS, "0", "nothing"),
 }
+# fmt: on
+
+COUNTS = ("steps", "samples", "masks", "cells", "parts")
 
 
 def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, **options):
@@ -55,25 +81,36 @@ def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, 
     most ``batch_size`` samples are in memory at once, and a sample's map does not depend on the
     others in its batch. The same ``seed`` gives the same maps. ``options`` are the method's own.
 
-    Raises ValueError for an unknown method or option and for input of the wrong shape or with
-    NaN or infinite values.
+    Raises ValueError for an unknown method or option, a count below 1, and input of the wrong shape
+    or with NaN or infinite values.
     """
     if method not in METHODS:
-        raise ValueError(f"There is no method {method!r}; there are {', '.join(METHODS)}")
-    function = METHODS[method].function
-    known = list(inspect.signature(function).parameters)[3:]
-    if unknown := set(options) - set(known) | set(options) & {"seed"}:
-        raise ValueError(f"{method} has no option {', '.join(sorted(unknown))}; it has {known}")
+        near = difflib.get_close_matches(method, METHODS) or METHODS
+        raise ValueError(f"There is no method {method!r}; there are {', '.join(near)}")
+    entry = METHODS[method]
+    known = list(inspect.signature(entry.function).parameters)[3:]
+    own = [name for name in known if name not in ("seed", "batch_size")]
+    if unknown := sorted(set(options) - set(own)):
+        raise ValueError(f"{method} has no option {', '.join(unknown)}; it has {own}")
+    counts = {name: options[name] for name in COUNTS if name in options} | {"batch_size": batch_size}
+    if wrong := [name for name, count in counts.items() if count < 1]:
+        raise ValueError(f"{', '.join(wrong)} must be at least 1")
     x = _checked_input(model, x)
     if target is None:
         target = predict(model, x, batch_size).argmax(axis=-1)
     target = _checked_target(model, target, len(x))
-    if METHODS[method].stochastic:
-        options["seed"] = seed
-    maps = [
-        function(model, x[start : start + batch_size], target[start : start + batch_size], **options)
-        for start in range(0, len(x), batch_size)
-    ]
+    given = {"seed": seed, "batch_size": batch_size}
+    options |= {name: given[name] for name in given if name in known}
+    function = partial(entry.function, model, **options)
+    parts = tqdm(
+        batches(len(x), batch_size),
+        desc=method,
+        delay=3,
+        leave=False,
+        disable=not show_progress(),
+    )
+    with building_once():
+        maps = [function(x=x[part], target=target[part]) for part in parts]
     return np.concatenate(maps).astype(np.float32)
 
 
@@ -83,6 +120,8 @@ def _checked_input(model, x):
             f"{model.name} has no known input: it must be a Functional or Sequential model that "
             "was built, with an Input at its start"
         )
+    if len(model.inputs) != 1:
+        raise ValueError(f"{model.name} has {len(model.inputs)} inputs; it must have one input")
     x = np.asarray(x, dtype=np.float32)
     expected = model.inputs[0].shape
     fits = x.ndim == len(expected) and all(
@@ -90,6 +129,8 @@ def _checked_input(model, x):
     )
     if not fits or len(x) == 0:
         raise ValueError(f"x has the shape {x.shape}; {model.name} takes {tuple(expected)}")
+    if x.ndim < 3:
+        raise ValueError(f"x has the shape {x.shape}; a map needs (n, *space, channels)")
     if not np.isfinite(x).all():
         raise ValueError("x has NaN or infinite values; an explanation of them means nothing")
     return x
@@ -98,7 +139,9 @@ def _checked_input(model, x):
 def _checked_target(model, target, count):
     target, classes = np.asarray(target), model.outputs[0].shape[-1]
     if target.shape != (count,) or not np.issubdtype(target.dtype, np.integer):
-        raise ValueError(f"target must be {count} integers, one a sample, not {target!r}")
+        raise ValueError(
+            f"target must be {count} integers, one a sample, not {target.dtype} {target.shape}"
+        )
     if target.min() < 0 or target.max() >= classes:
         raise ValueError(f"target has classes outside 0 to {classes - 1}")
     return target

@@ -7,7 +7,7 @@ from itertools import product
 import pandas as pd
 
 from xai_utils.metrics.faithfulness import drop, increase, masked_confidence
-from xai_utils.models import predict
+from xai_utils.models import predict, score_model
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ def evaluate(model, samples, target, maps, *, fractions, fills, rules, batch_siz
     ``{name: what takes the place of the removed points}``. Columns: method, metric, fraction,
     fill, rule, item (the name of the sample), value.
     """
+    model = score_model(model, "probability")
     probabilities = predict(model, samples.x, batch_size)
     confidence = probabilities[range(len(samples)), target].astype(float)
     tables = []

@@ -1,8 +1,9 @@
-"""Drop and Increase: what the model still thinks when only the salient part is left to it."""
+"""Is a map true to the model? Drop and Increase, what the model still thinks when only the salient
+part is left to it, and completeness, whether a map adds up to what it should."""
 
 import numpy as np
 
-from xai_utils.models import predict
+from xai_utils.models import predict, score_model
 
 RULES = ("exact", "published")
 
@@ -22,8 +23,8 @@ def increase(confidence, masked_confidence):
 def masked_confidence(model, x, maps, target, *, fraction, fill=0.0, rule="exact", batch_size=32):
     """The probability ``(n,)`` of each sample's target when only its salient points are kept.
 
-    ``fill`` takes the place of the others; it broadcasts against ``x``. A sample whose map is
-    not finite everywhere has no salient points: its confidence is NaN.
+    ``model`` gives probabilities. ``fill`` takes the place of the others; it broadcasts against
+    ``x``. A sample whose map is not finite everywhere has no salient points: its confidence is NaN.
     """
     keep = salient_points(maps, fraction, rule)[..., np.newaxis]
     masked = np.where(keep, x, np.float32(fill)).astype(np.float32)
@@ -57,3 +58,15 @@ def salient_points(maps, fraction, rule="exact"):
 
 def _is_defined(maps):
     return np.isfinite(maps).all(axis=tuple(range(1, np.ndim(maps))))
+
+
+def completeness_gap(model, x, target, maps, baseline=0.0):
+    """How far each map's sum is from the change of the logit between ``baseline`` and the sample.
+
+    As a share of that change, of at least half a unit (Sundararajan 2017, prop. 1).
+    """
+    scores, each = score_model(model), np.arange(len(x))
+    start = np.broadcast_to(np.float32(baseline), x.shape)
+    change = predict(scores, x)[each, target] - predict(scores, start)[each, target]
+    sums = maps.reshape(len(maps), -1).sum(axis=1)
+    return np.abs(sums - change) / np.maximum(np.abs(change), 0.5)
