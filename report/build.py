@@ -229,7 +229,7 @@ def _cell(value, column):
 
 def _latex_cell(value, column):
     """Pandoc leaves LaTeX alone, so that citations are to be written in it."""
-    if value and column[1] == "cite":
+    if value and column[1:] == ("cite",):
         return rf"\cite{{{value}}}"
     return _escape_latex(_cell(value, column))
 

@@ -157,7 +157,7 @@ def signal_maps(signals, row_titles, maps, templates):
                 extent=(-0.5, len(signal) - 0.5, signal.min() - 0.3, signal.max() + 0.3),
             )
             axis.plot(signal, color="black")
-            axis.set(yticks=[], title=textwrap.fill(title, 17, break_long_words=False) if row == 0 else "")
+            axis.set(yticks=[], title=_wrapped(title, 17) if row == 0 else "")
         axes[row, 0].set_ylabel(row_titles[row], fontsize=7)
         for style, (label, template) in zip(("-", "--"), templates[row]):
             axes[row, -1].plot(template, style, label=label)
@@ -211,7 +211,7 @@ def tile_maps(images, row_titles, maps):
         for axis, (title, values) in zip(axes[row, 1:], maps.items()):
             colours, norm = _colours(values[row], signed=values.min() < 0)
             axis.imshow(values[row], cmap=colours, norm=norm)
-            axis.set_title(textwrap.fill(title, 12, break_long_words=False) if row == 0 else "", fontsize=6)
+            axis.set_title(_wrapped(title, 12) if row == 0 else "", fontsize=6)
     for axis in axes.flat:
         _bare(axis)
     return figure
@@ -247,6 +247,11 @@ def agreement(table):
     axis.set(xlim=(0, len(table) - 1), ylim=(len(table), 1))
     axis.tick_params(labelsize=7, length=0)
     return figure
+
+
+def _wrapped(title, width):
+    """The title in lines of about ``width`` letters, words left whole."""
+    return textwrap.fill(title, width, break_long_words=False)
 
 
 def _bare(axis):

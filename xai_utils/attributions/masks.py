@@ -37,11 +37,11 @@ def sise(model, x, target, *, score="probability", batch_size=32):
 
     Of the last layer of every convolutional block the feature maps with a positive mean gradient
     are kept (that of the log odds, which has the sign of the probability's and does not vanish
-    where that is rounded to 1); a block's map is ``V = Σ_k y(x ∘ H^k) H^k`` with ``H^k`` the enlarged feature map
-    scaled to [0, 1]. The blocks are fused from the first to the last: two maps, scaled to [0, 1],
-    are added, and the sum is kept where the later one is above its Otsu threshold. The score is
-    the probability, as in the paper. A forward and a partial backward pass for each block, and a
-    forward pass for each feature map kept.
+    where that is rounded to 1); a block's map is ``V = Σ_k y(x ∘ H^k) H^k`` with ``H^k`` the
+    enlarged feature map scaled to [0, 1]. The blocks are fused from the first to the last: two
+    maps, scaled to [0, 1], are added, and the sum is kept where the later one is above its Otsu
+    threshold. The score is the probability, as in the paper. A forward and a partial backward pass
+    for each block, and a forward pass for each feature map kept.
     """
     scores = score_model(model, score)
     slope = "log_odds" if score == "probability" else score
