@@ -216,3 +216,9 @@ def test_the_leak_of_a_split_counted_by_hand():
 def test_the_official_split_has_ten_slides():
     names = [row["file"] for row in hmt.read_split()]
     assert sorted({*hmt.slides(names)}) == [f"CRC-Prim-HE-{slide:02}" for slide in range(1, 11)]
+
+
+def test_the_middle_of_a_tile_is_cut_out_evenly():
+    tiles = np.arange(2 * 6 * 6 * 3).reshape(2, 6, 6, 3)
+    assert np.array_equal(hmt.middle(tiles, 2), tiles[:, 2:4, 2:4])
+    assert np.array_equal(hmt.middle(tiles, 6), tiles)

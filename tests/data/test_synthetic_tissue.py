@@ -51,3 +51,14 @@ def test_train_and_test_tiles_differ(monkeypatch):
     train = {tile.tobytes() for tile in data.train.x}
     assert not any(tile.tobytes() in train for tile in data.test.x)
     assert data.source == "synthetic"
+
+
+def test_the_masks_of_the_test_tiles_are_in_their_order(monkeypatch):
+    monkeypatch.setattr(synthetic_tissue, "TRAIN_PER_CLASS", 1)
+    monkeypatch.setattr(synthetic_tissue, "TEST_PER_CLASS", 3)
+    test, masks = synthetic_tissue.load().test, synthetic_tissue.test_masks()
+    assert masks.shape == test.x.shape[:3] and masks.dtype == bool
+    for name, tile, mask in zip(test.names, test.x, masks):
+        if name.startswith(("01_TUMOR", "04_LYMPHO")):
+            assert tile[mask].mean() < 0.8 * tile[~mask].mean()
+        assert mask.all() == name.startswith("08_EMPTY")

@@ -190,6 +190,12 @@ def split_leak(data):
     }
 
 
+def middle(tiles, size):
+    """The middle of each tile, ``size`` × ``size`` pixels."""
+    top, left = (np.subtract(tiles.shape[1:3], size)) // 2
+    return tiles[:, top : top + size, left : left + size]
+
+
 def resize(tiles, size):
     """uint8 tiles at ``size`` × ``size`` pixels, bilinear, as the course fed them (224)."""
     resized = [

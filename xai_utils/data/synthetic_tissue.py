@@ -30,13 +30,18 @@ EOSIN = np.array([0.07, 0.99, 0.11])
 def load():
     """A dataset in the form of HMT: uint8 tiles ``(n, 150, 150, 3)`` of the eight classes."""
     train_x, train_y, _ = generate(TRAIN_PER_CLASS, seed=0)
-    test_x, test_y, _ = generate(TEST_PER_CLASS, seed=1)
+    test_x, test_y, _ = _test_part()
     return Dataset(
         train=Samples(train_x, train_y, _names(train_y, "train")),
         test=Samples(test_x, test_y, _names(test_y, "test")),
         classes=CLASSES,
         source="synthetic",
     )
+
+
+def test_masks():
+    """The masks, bool ``(160, 150, 150)``, of the test tiles that ``load`` gives, in its order."""
+    return _test_part()[2]
 
 
 def generate(per_class, seed):
@@ -49,6 +54,10 @@ def generate(per_class, seed):
     labels = np.repeat(np.arange(len(CLASSES)), per_class)
     drawn = [_tile(rng, CLASSES[label]) for label in labels]
     return np.stack([tile for tile, _ in drawn]), labels, np.stack([mask for _, mask in drawn])
+
+
+def _test_part():
+    return generate(TEST_PER_CLASS, seed=1)
 
 
 def _tile(rng, name):

@@ -1,0 +1,72 @@
+"""Mosaics of four tiles for the grid pointing game (Böhle 2021; Arias-Duart 2022).
+
+No tile says where in it its class stands. Of four tiles of different classes put together, though,
+the evidence for one class must lie in its own cell.
+"""
+
+from itertools import cycle
+
+import numpy as np
+
+from xai_utils.data import Samples
+
+CELLS = 4
+
+
+def grid(samples, confidence, correct, count, *, twice=False, seed=0):
+    """Mosaics of 2 × 2 tiles of four classes, and where the explained class stands in each.
+
+    ``samples`` are tiles ``(n, h, w, channels)``; ``confidence`` and ``correct``, ``(n,)``, say how
+    surely and whether rightly each is classified. Only correct tiles are used, the surest of each
+    class first, and again from the surest when all were used. The classes are explained in turn;
+    one without enough correct tiles is left out. Places and other classes are random.
+
+    Returns ``Samples`` ``(count, 2h, 2w, channels)``, labelled with the explained class and named
+    by their tiles in reading order, and the truth, bool ``(count, 2h, 2w)``. With ``twice``, two
+    tiles of the explained class stand among two other classes, as in Focus!, and the truth is
+    ``(count, 2, 2h, 2w)``, a mask for each of the two.
+    """
+    instances = 2 if twice else 1
+    best = _best_first(samples.y, np.asarray(confidence), np.asarray(correct, bool))
+    best = {label: tiles for label, tiles in best.items() if len(tiles) >= instances}
+    others_count = CELLS - instances
+    if len(best) <= others_count:
+        raise ValueError(
+            f"the mosaics need {others_count + 1} classes with {instances} or more correctly "
+            f"classified tiles each; there are {len(best)}"
+        )
+
+    rng = np.random.default_rng(seed)
+    explained = {label: cycle(tiles) for label, tiles in best.items()}
+    others = {label: cycle(tiles) for label, tiles in best.items()}
+    labels = np.resize(list(best), count)
+    tiles = np.empty((count, CELLS), int)
+    places = np.empty((count, CELLS), int)
+    for mosaic, label in enumerate(labels):
+        rest = rng.choice([other for other in best if other != label], others_count, replace=False)
+        drawn = [next(explained[label]) for _ in range(instances)]
+        drawn += [next(others[other]) for other in rest]
+        places[mosaic] = rng.permutation(CELLS)
+        tiles[mosaic, places[mosaic]] = drawn
+
+    x = _assemble(samples.x[tiles])
+    names = np.array(["+".join(row) for row in samples.names[tiles]])
+    cells = places[:, :instances, np.newaxis] == np.arange(CELLS)
+    height, width = samples.x.shape[1:3]
+    masks = np.broadcast_to(cells[..., np.newaxis, np.newaxis], (*cells.shape, height, width))
+    truth = np.stack([_assemble(masks[:, instance]) for instance in range(instances)], axis=1)
+    return Samples(x, labels, names), truth if twice else truth[:, 0]
+
+
+def _best_first(labels, confidence, correct):
+    """The correct tiles of each class, the surest first: ``{label: indices}``."""
+    order = np.argsort(-confidence, kind="stable")
+    order = order[correct[order]]
+    return {label: order[labels[order] == label] for label in np.unique(labels)}
+
+
+def _assemble(tiles):
+    """``(n, 4, h, w, ...)``, in reading order, put together as ``(n, 2h, 2w, ...)``."""
+    count, _, height, width, *rest = tiles.shape
+    tiles = tiles.reshape(count, 2, 2, height, width, *rest).swapaxes(2, 3)
+    return tiles.reshape(count, 2 * height, 2 * width, *rest)
