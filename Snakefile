@@ -3,7 +3,7 @@
 import os
 from glob import glob
 
-from xai_utils.execute import notebook_settings
+from xai_utils.results import profile_section
 
 SOURCE = workflow.basedir
 PROFILE = config.get("profile", "standard")
@@ -19,6 +19,8 @@ NOTEBOOKS = {
     "04_hmt_classify": ["tiles", "published"],
     "05_hmt_explain": ["04_hmt_classify", "tiles"],
     "06_quantitative_eval": ["03_mnist1d_explain", "05_hmt_explain", "tiles", "published"],
+    "07_localization": ["03_mnist1d_explain", "05_hmt_explain", "tiles", "published"],
+    "08_sanity": ["03_mnist1d_explain", "05_hmt_explain", "tiles"],
 }
 COLLECTED = [
     f"{RESULTS}/{name}"
@@ -42,7 +44,7 @@ def files_used(wildcards):
     files = {name: [f"{RESULTS}/parts/{name}.json"] for name in NOTEBOOKS}
     files["tiles"] = [f"{RESULTS}/hmt.json", *glob(f"{SOURCE}/data/weights/vgg7_*")]
     files["recipes"] = [f"{SOURCE}/data/weights/shallow_cnn_recipes.json"]
-    files["published"] = [f"{SOURCE}/data/published_results.csv", *course_files()]
+    files["published"] = [*glob(f"{SOURCE}/data/*_*.csv"), *glob(f"{SOURCE}/data/*.json"), *course_files()]
     return [file for name in NOTEBOOKS[wildcards.notebook] for file in files[name]]
 
 
@@ -76,7 +78,8 @@ rule notebook:
         f"{RESULTS}/parts/{{notebook}}_reproduction.csv",
         directory(f"{FIGURES}/{{notebook}}"),
     params:
-        settings=lambda wildcards: notebook_settings(PROFILE, wildcards.notebook),
+        settings=lambda wildcards: profile_section(PROFILE, wildcards.notebook),
+        options=profile_section(PROFILE, "options"),
     threads: 1  # of the many that a notebook uses, one is idle half of the time
     shell:
         f"python -m xai_utils.execute {{wildcards.notebook}} {PROFILE}"

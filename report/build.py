@@ -18,6 +18,7 @@ import pypandoc
 import typst
 
 from xai_utils.results import output_root
+from xai_utils.wording import listed
 
 HERE = Path(__file__).resolve().parent
 TEMPLATES = HERE / "templates"
@@ -151,6 +152,8 @@ class Page:
 
     def _label(self, kind, name, caption):
         """Take the next number; HTML needs it in the caption, the others count by themselves."""
+        if name in self.numbers:
+            raise ReportError(f"report.md shows two things named {name!r}")
         count = 1 + sum(known == kind for known, _ in self.numbers.values())
         self.numbers[name] = (kind, count)
         return f"**{kind} {count}.** {caption}" if self.form == "html" else caption
@@ -160,12 +163,6 @@ def printed(number, form):
     """A number in a format, with a real minus, and none before a zero."""
     sign, rest = ("+", form[1:]) if form.startswith("+") else ("", form)
     return format(number, sign + "z" + rest).replace("-", "−")
-
-
-def listed(items):
-    """``a``, ``a and b``, ``a, b and c``."""
-    items = [str(item) for item in items]
-    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
 def write_html(text, folder):

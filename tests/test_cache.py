@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import small_network, some_inputs
-from xai_utils import cache
+from xai_utils import cache, metrics
+from xai_utils.attributions import explain
 
 
 def counted(model, *, x, factor=1.0, calls=[]):
@@ -13,7 +14,8 @@ def counted(model, *, x, factor=1.0, calls=[]):
 
 
 @pytest.fixture
-def calls(output):
+def calls(output, monkeypatch):
+    monkeypatch.setattr(counted, "__module__", "xai_utils.metrics")
     counted.__kwdefaults__["calls"].clear()
     return counted.__kwdefaults__["calls"]
 
@@ -53,6 +55,8 @@ def test_whatever_it_depends_on_computes_it_again(calls, changed):
         def function(model, x):
             return 3 * counted(model, x=x)
 
+        function.__module__ = "xai_utils.metrics"
+
     assert not np.array_equal(first, cache.remembered(function, model, **options))
     assert len(calls) == 2
 
@@ -65,28 +69,43 @@ def test_the_same_layers_and_weights_otherwise_connected_are_another_model(calls
     assert len(calls) == 2 and not np.array_equal(first, other) and np.array_equal(other, again)
 
 
-def test_other_code_computes_it_again(calls, tmp_path, monkeypatch):
-    (tmp_path / "models.py").write_text("")
+@pytest.mark.parametrize(
+    "changed, computed", [("models.py", 2), ("metrics/drop.py", 2), ("attributions/cam.py", 1)]
+)
+def test_other_code_computes_it_again(calls, tmp_path, monkeypatch, changed, computed):
+    """The code below every model, and that of the function's own package."""
+    for name in ("models.py", "metrics/drop.py", "attributions/cam.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
     monkeypatch.setattr(cache, "PACKAGE", tmp_path)
     cache._code.cache_clear()
     model, x = small_network(1), some_inputs(1)
     cache.remembered(counted, model, x=x)
-    (tmp_path / "models.py").write_text("# another")
+    (tmp_path / changed).write_text("# another")
     cache._code.cache_clear()
     cache.remembered(counted, model, x=x)
-    assert len(calls) == 2
+    assert len(calls) == computed
     cache._code.cache_clear()
+
+
+def test_functions_whose_code_is_not_watched_are_refused(calls):
+    counted.__module__ = "xai_utils.reproduction"
+    with pytest.raises(ValueError, match="cannot be watched"):
+        cache.remembered(counted, small_network(1), x=some_inputs(1))
 
 
 def test_an_interrupted_computation_leaves_nothing(calls):
     def interrupted(model, x):
         raise KeyboardInterrupt
 
+    interrupted.__module__ = "xai_utils.metrics"
     with pytest.raises(KeyboardInterrupt):
         cache.remembered(interrupted, small_network(1), x=some_inputs(1))
     assert not [*cache.output_root().glob("results/cache/**/*.pkl")]
 
 
-@pytest.mark.parametrize("pattern", cache.COMPUTING)
-def test_the_code_that_counts_is_there(pattern):
-    assert [*cache.PACKAGE.glob(pattern)]
+@pytest.mark.parametrize("function", [explain, metrics.evaluate])
+def test_the_code_that_counts_is_there(function):
+    assert function.__module__.startswith("xai_utils.")
+    assert [*cache.PACKAGE.glob(f"{function.__module__.split('.')[1]}/*.py")]
+    assert all((cache.PACKAGE / name).exists() for name in cache.SHARED_CODE)

@@ -1,11 +1,14 @@
 """The form of the notebooks, and that each runs by itself."""
 
 import ast
+import inspect
+import re
 
 import nbformat
 import pytest
 import yaml
 
+from xai_utils.attributions import METHODS
 from xai_utils.execute import parameters
 from xai_utils.results import REPOSITORY
 
@@ -18,8 +21,8 @@ def code_cells(path):
     return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
 
 
-def test_there_are_six():
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06"]
+def test_they_are_numbered():
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"0{number}" for number in range(1, 9)]
 
 
 @notebooks
@@ -56,7 +59,8 @@ def test_a_text_follows_every_figure(path):
     cells = nbformat.read(path, 4).cells
     for cell, after in zip(cells, cells[1:]):
         if cell.cell_type == "code" and "run.figure(" in cell.source and "def " not in cell.source:
-            assert after.cell_type == "markdown" or "Markdown(" in after.source
+            says = re.search(r"Markdown\(|^say\(|^tell_steps\(", after.source)
+            assert after.cell_type == "markdown" or says
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
@@ -64,12 +68,20 @@ def test_profiles_set_only_what_the_notebooks_have(profile, output, monkeypatch)
     (output / "results" / profile.stem).mkdir(parents=True)
     (output / "results" / profile.stem / "hmt.json").write_text('{"path": "synthetic"}')
     sections = yaml.safe_load(profile.read_text()) or {}
-    assert sections.keys() <= {path.stem for path in NOTEBOOKS}
+    assert sections.keys() <= {path.stem for path in NOTEBOOKS} | {"options"}
     for path in NOTEBOOKS:
         assert parameters(path, profile.stem)["PROFILE"] == profile.stem
 
 
 def test_an_unknown_parameter_in_a_profile_is_named(output, monkeypatch):
-    monkeypatch.setattr("xai_utils.execute.notebook_settings", lambda *_: {"EPOCH": 3})
+    monkeypatch.setattr("xai_utils.execute.profile_section", lambda *_: {"EPOCH": 3})
     with pytest.raises(SystemExit, match="quick.yaml sets EPOCH"):
         parameters(NOTEBOOKS[0], "quick")
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_options_of_a_profile_are_known_to_the_methods(profile):
+    options = yaml.safe_load(profile.read_text()).get("options") or {}
+    assert options.keys() <= {"mnist1d", "hmt"}
+    for method, own in ((m, o) for of_data in options.values() for m, o in of_data.items()):
+        assert own.keys() <= inspect.signature(METHODS[method].function).parameters.keys()

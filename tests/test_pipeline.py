@@ -75,7 +75,7 @@ def test_quick_profile_from_nothing_then_again_then_after_a_change(tmp_path, mon
     package.touch()
     planned = _plan(tmp_path, XAI_HMT_DIR="")
     os.utime(package, times)
-    assert {f"0{number}" for number in range(1, 7)} == {name[:2] for name in planned}
+    assert {f"0{number}" for number in range(1, 9)} == {name[:2] for name in planned}
     assert _plan(tmp_path, XAI_HMT_DIR="synthetic") == []
 
     before = (results / "values.json").read_text()
@@ -115,7 +115,7 @@ def _check_results(folder):
     assert values["mnist1d.accuracy"] > 0.8
     scores = pd.read_csv(folder / "scores.csv")
     assert list(scores.columns) == list(SCORE_COLUMNS)
-    assert set(scores.dataset) == {"mnist1d", "hmt"} and scores.value.notna().all()
+    assert set(scores.dataset) == {"mnist1d", "hmt", "synthetic"} and scores.value.notna().all()
     assert list(pd.read_csv(folder / "reproduction.csv").columns) == list(REPRODUCTION_COLUMNS)
     facts = json.loads((folder / "run.json").read_text())
     assert facts["parameters"]["01_mnist1d_train"]["EPOCHS"] == 15

@@ -11,20 +11,21 @@ import joblib
 from xai_utils.results import output_root, versions
 
 PACKAGE = Path(__file__).parent
-COMPUTING = ("__init__.py", "models.py", "attributions/*.py", "metrics/*.py")
+SHARED_CODE = ("__init__.py", "models.py")
 
 
 def remembered(function, model, **arguments):
     """What ``function(model, **arguments)`` returns, computed only if it was not yet.
 
     It is kept in ``results/cache`` under all that it depends on: the function and its arguments,
-    the layers and weights of the model, the code of explanations and metrics, and the versions of
-    the libraries. To free the space, delete the folder.
+    the layers and weights of the model, the code of the package that the function belongs to,
+    explanations or metrics, which do not know each other, and the versions of the libraries. To free
+    the space, delete the folder.
     """
     memory = joblib.Memory(output_root() / "results" / "cache", verbose=0)
     model_is = joblib.hash([_architecture(model), model.get_weights()])
     compute = memory.cache(_compute, ignore=["function", "model"])
-    return compute(function, model, function.__qualname__, model_is, _code(), arguments)
+    return compute(function, model, function.__qualname__, model_is, _code(function.__module__), arguments)
 
 
 def _compute(function, model, name, model_is, code, arguments):
@@ -42,9 +43,13 @@ def _architecture(model):
 
 
 @functools.cache
-def _code():
-    """A hash of the code that computes explanations and scores, and the versions below it."""
-    files = [path for pattern in COMPUTING for path in sorted(PACKAGE.glob(pattern))]
+def _code(module):
+    """A hash of the code that computes what a module does, and the versions below it."""
+    part = module.removeprefix("xai_utils.").partition(".")[0]
+    own = sorted(PACKAGE.glob(f"{part}/*.py"))
+    if not own:
+        raise ValueError(f"{module} is no package of xai_utils, so its code cannot be watched")
+    files = [*(PACKAGE / name for name in SHARED_CODE if (PACKAGE / name).exists()), *own]
     digest = hashlib.sha256(repr(versions()).encode())
     for path in files:
         digest.update(path.read_bytes())

@@ -7,10 +7,9 @@ import sys
 import time
 
 import papermill
-import yaml
 from papermill.exceptions import PapermillExecutionError
 
-from xai_utils.results import REPOSITORY, output_root
+from xai_utils.results import REPOSITORY, output_root, profile_section
 
 
 def execute(notebook, profile):
@@ -29,6 +28,7 @@ def execute(notebook, profile):
             partial,
             parameters=parameters(source, profile),
             kernel_name="python3",
+            start_timeout=300,  # on a busy machine a kernel takes its time
             cwd=source.parent,
             # Two notebooks may run at once: each bar says whose it is.
             progress_bar=sys.stderr.isatty() and {"desc": notebook, "leave": False},
@@ -41,7 +41,7 @@ def execute(notebook, profile):
 def parameters(source, profile):
     """What the profile sets in this notebook, and where the tiles were found."""
     known = papermill.inspect_notebook(str(source))
-    chosen = {"PROFILE": profile} | notebook_settings(profile, source.stem)
+    chosen = {"PROFILE": profile} | profile_section(profile, source.stem)
     if "HMT_DIR" in known:
         found = output_root() / "results" / profile / "hmt.json"
         chosen["HMT_DIR"] = json.loads(found.read_text())["path"]
@@ -51,12 +51,6 @@ def parameters(source, profile):
             f"parameters of {source.name} do not have"
         )
     return chosen
-
-
-def notebook_settings(profile, notebook):
-    """The section of a profile for one notebook; what it does not name keeps its default."""
-    settings = yaml.safe_load((REPOSITORY / "profiles" / f"{profile}.yaml").read_text()) or {}
-    return settings.get(notebook) or {}
 
 
 def _send_chatter_of_kernels_to(log):

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.colors import Normalize, TwoSlopeNorm
+from scikit_posthocs import critical_difference_diagram
 from sklearn.metrics import auc, confusion_matrix, roc_curve
 
 COLUMN, PAGE = 3.5, 7.16  # inches: the widths of an IEEE column and page
@@ -223,15 +224,127 @@ def kept_points(image, kept, titles):
     return tiles(pictures, titles)
 
 
-def bars(frame, x, y, hue):
-    """A value by group and kind, with 95 % intervals of the mean over the samples."""
-    figure, axis = _subplots(figsize=(COLUMN, 2.1))
-    sns.barplot(
-        frame, x=x, y=y, hue=hue, ax=axis, palette="colorblind", err_kws={"linewidth": 0.8}, seed=0
-    )
-    axis.set_ylabel("")
-    axis.legend().remove()
+def bars(summary, hue, label):
+    """Means with their intervals, one bar a method and kind.
+
+    ``summary`` has title, mean, low and high; ``hue`` names the column of the kind.
+    """
+    table = summary.pivot(index="title", columns=hue)
+    table = table.loc[list(dict.fromkeys(summary.title))[::-1]]
+    figure, axis = _subplots(figsize=(COLUMN, 0.28 * len(table) + 0.8))
+    kinds = list(dict.fromkeys(summary[hue]))
+    height = 0.8 / len(kinds)
+    for place, (kind, colour) in enumerate(zip(kinds, sns.color_palette("colorblind"))):
+        own = table.xs(kind, axis=1, level=hue)
+        spread = np.stack([own["mean"] - own.low, own.high - own["mean"]])
+        y = np.arange(len(own)) + 0.4 - height * (place + 0.5)
+        axis.barh(y, own["mean"], height, color=colour, label=kind)
+        axis.errorbar(own["mean"], y, xerr=spread, fmt="none", ecolor="black", elinewidth=0.8)
+    axis.set(yticks=range(len(table)), yticklabels=table.index, xlabel=label, xlim=(0, None))
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2, title=hue)
+    return figure
+
+
+def signals_with_truth(signals, intervals, maps):
+    """Signals ``(n, 40)`` with the true interval shaded, and a strip for each of ``maps`` below."""
+    heights = (3, *[0.5] * len(maps))
+    size = (PAGE, 1.3 + 0.28 * len(maps))
+    figure, axes = _subplots(
+        len(maps) + 1, len(signals), figsize=size, height_ratios=heights, sharex=True, squeeze=False
+    )
+    for column, (signal, inside) in enumerate(zip(signals, intervals)):
+        top, places = axes[0, column], np.flatnonzero(inside)
+        top.axvspan(places[0] - 0.5, places[-1] + 0.5, color="0.85")
+        top.plot(signal, color="black")
+        top.set(xlim=(-0.5, len(signal) - 0.5), yticks=[])
+        for axis, (title, values) in zip(axes[1:, column], maps.items()):
+            colours, norm = _colours(values[column], signed=values.min() < 0)
+            axis.imshow(
+                values[column][np.newaxis], aspect="auto", cmap=colours, norm=norm,
+                extent=(-0.5, len(signal) - 0.5, 0, 1),
+            )  # fmt: skip
+            axis.set(yticks=[])
+            if column == 0:
+                axis.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7)
+        axes[-1, column].set_xlabel("position")
+    return figure
+
+
+def steps(table, titles):
+    """Drop and increase after each change of the published comparison, one line a method.
+
+    ``table`` as :func:`reproduction.table_of_steps` gives it. Where a step does not concern a
+    method its line goes on to the next.
+    """
+    order = list(dict.fromkeys(table.step))
+    figure, axes = _subplots(1, 2, figsize=(PAGE, 2.4), sharex=True)
+    colours = dict(zip(dict.fromkeys(table.method), sns.color_palette("colorblind")))
+    for axis, (metric, own) in zip(axes, table.groupby("metric", sort=False)):
+        for shift, (method, rows) in enumerate(own.groupby("method", sort=False)):
+            places = np.array([order.index(step) for step in rows.step]) + 0.08 * (shift - 1)
+            spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["mean"].to_numpy())
+            style = "--" if method == "random" else "-"
+            axis.errorbar(
+                places, rows["mean"], spread, fmt="o" + style, markersize=3, linewidth=0.9,
+                color=colours[method], label=titles[method],
+            )  # fmt: skip
+        axis.set(ylabel=metric.replace("_", " "), ylim=(0, None), xticks=range(len(order)))
+        axis.set_xticklabels(order, rotation=40, ha="right")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def score_grid(table, marked):
+    """Means in a heat map: methods in rows, settings in columns.
+
+    ``marked`` are the settings that do not discriminate, crossed out at their names.
+    """
+    figure, axis = _subplots(figsize=(PAGE, 0.2 * len(table) + 1.3))
+    names = [f"{name} ✕" if name in marked else name for name in table.columns]
+    sns.heatmap(
+        table.set_axis(names, axis=1), annot=True, fmt=".2f", annot_kws={"fontsize": 5.5},
+        cmap="viridis", vmin=0, vmax=1, cbar_kws={"shrink": 0.6}, ax=axis,
+    )  # fmt: skip
+    axis.set(xlabel="", ylabel="")
+    axis.tick_params(labelsize=6.5, length=0)
+    axis.tick_params(axis="x", rotation=40)
+    plt.setp(axis.get_xticklabels(), ha="right")
+    return figure
+
+
+def curves(table, titles):
+    """Mean confidence while salient points are put in or taken away, one line a method.
+
+    ``table`` has a row a curve, method and fraction: curve, method, fraction, confidence.
+    """
+    figure, axes = _subplots(1, 2, figsize=(PAGE, 2.2), sharey=True)
+    methods = list(dict.fromkeys(table.method))
+    colours = sns.color_palette("colorblind", len(methods))
+    for axis, (name, own) in zip(axes, table.groupby("curve", sort=False)):
+        for place, (colour, method) in enumerate(zip(colours, methods)):
+            rows = own[own.method == method]
+            style = ("-", "--", ":")[place % 3]
+            axis.plot(rows.fraction, rows.confidence, style, color=colour, label=titles[method])
+        axis.set(title=name, xlabel="share of the points", xlim=(0, 1), ylim=(0, 1.02))
+    axes[0].set_ylabel("confidence")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return figure
+
+
+def critical_difference(values, p_values, titles):
+    """Mean ranks of the methods, the best at the left; those joined by a bar are not told apart.
+
+    ``values`` has a row a sample and a column a method, higher being better; ``p_values`` is the
+    square table of their comparisons (Demšar 2006, with pairwise tests in place of Nemenyi's).
+    """
+    ranks = values.rank(axis=1, ascending=False).mean().rename(titles)
+    named = p_values.rename(index=titles, columns=titles)
+    figure, axis = _subplots(figsize=(PAGE, 0.13 * len(ranks) + 0.9))
+    critical_difference_diagram(
+        ranks, named, ax=axis, label_props={"fontsize": 6.5}, text_h_margin=0.01,
+        elbow_props={"linewidth": 0.7}, marker_props={"s": 8},
+    )  # fmt: skip
+    axis.tick_params(labelsize=7)
     return figure
 
 

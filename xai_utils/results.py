@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCORE_COLUMNS = (
@@ -25,10 +26,11 @@ SCORE_COLUMNS = (
 )  # fmt: skip
 REPRODUCTION_COLUMNS = (
     "source", "dataset", "method", "metric", "item", "published", "reproduced", "difference",
+    "weights", "convention",
 )  # fmt: skip
 VERSIONS_OF = (
     "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "scikit-image", "pandas", "tf-explain",
-    "lime", "shap",
+    "lime", "shap", "mnist1d", "krippendorff",
 )  # fmt: skip
 
 
@@ -48,6 +50,10 @@ class Run:
             "reproduction": [],
             "provenance": {},
         }
+
+    def options(self, dataset):
+        """What this profile asks of the methods on ``dataset``: ``{method: {option: value}}``."""
+        return profile_section(self.folder.name, "options").get(dataset, {})
 
     def weights(self, name):
         """Where this profile keeps the weights of a network."""
@@ -121,6 +127,12 @@ def collect(profile):
         rows = pd.concat([pd.DataFrame(columns=list(columns)), *frames])
         write(folder / f"{name}.csv", rows.to_csv(index=False, float_format="%.6g"))
     write(folder / "run.json", json.dumps(_run_facts(profile, parts), indent=1))
+
+
+def profile_section(profile, name):
+    """A section of ``profiles/<profile>.yaml``, empty where the profile does not have it."""
+    sections = yaml.safe_load((REPOSITORY / "profiles" / f"{profile}.yaml").read_text()) or {}
+    return sections.get(name) or {}
 
 
 def output_root():

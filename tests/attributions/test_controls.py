@@ -13,6 +13,8 @@ def test_center_falls_from_the_middle_to_the_corners():
     one = maps_of("center")[0]
     assert np.array_equal(one, one[::-1]) and np.array_equal(one, one.T)
     assert one[7, 7] == one.max() and one[0, 0] == one.min()
+    corner = np.sqrt(2) / 2 - np.sqrt(2) * 7.5 / 16
+    assert one[0, 0] == pytest.approx(corner, abs=1e-6) and corner > 0
 
 
 def test_edge_is_zero_on_a_constant_image_and_largest_at_the_step():

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from tf_explain.core.integrated_gradients import IntegratedGradients
 
 from tests.attributions.test_cam import X, two_maps
 from tests.conftest import small_network, some_inputs
@@ -120,6 +121,16 @@ def test_guided_backprop_goes_through_layers_that_are_relus_and_leaves_the_model
     model.set_weights(two_maps().get_weights())
     np.testing.assert_allclose(explain(model, X, [0], "guided_backprop")[0], [1, 0, 0, 4], atol=1e-6)
     np.testing.assert_allclose(explain(model, X, [0], "gradient")[0], [1, 1, 0, 4], atol=1e-6)
+
+
+def test_tf_explain_is_taken_apart_without_changing_it():
+    model, x, target = small_network(2), some_inputs(2), np.array([0, 1, 2, 0, 1])
+    library = IntegratedGradients()
+    whole = [
+        library.explain((one[np.newaxis], None), model, int(label))
+        for one, label in zip(x, target)
+    ]
+    assert np.array_equal(explain(model, x, target, "tf_explain_integrated_gradients"), whole)
 
 
 def test_tf_explain_returns_whole_numbers_of_eight_bits():

@@ -71,6 +71,8 @@ METHODS = {
 }
 # fmt: on
 
+TITLES = {name: method.title for name, method in METHODS.items()}
+CONTROL_NAMES = [name for name, method in METHODS.items() if method.family == CONTROLS]
 COUNTS = ("steps", "samples", "masks", "cells", "parts")
 
 

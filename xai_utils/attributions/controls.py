@@ -19,10 +19,10 @@ def random_smooth(model, x, target, *, seed=0, width=0.05):
 
 
 def center(model, x, target):
-    """Minus the distance from the middle of the input, in units of its size."""
+    """How much nearer each point is to the middle than a corner, in units of the input's size."""
     axes = [(np.arange(size) + 0.5) / size - 0.5 for size in x.shape[1:-1]]
     squares = sum(np.square(grid) for grid in np.meshgrid(*axes, indexing="ij"))
-    return np.broadcast_to(-np.sqrt(squares), x.shape[:-1])
+    return np.broadcast_to(np.sqrt(len(axes)) / 2 - np.sqrt(squares), x.shape[:-1])
 
 
 def edge(model, x, target):

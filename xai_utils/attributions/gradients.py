@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from tf_explain.core.integrated_gradients import IntegratedGradients
+from tf_explain.utils.image import transform_to_normalized_grayscale
 
 from xai_utils.attributions.controls import generators
 from xai_utils.models import built_once, score_model
@@ -135,17 +136,34 @@ def tf_explain_integrated_gradients(model, x, target, *, steps=10):
     to 8 bits, which leaves the negative values to the processor. One image a call, ``steps``
     forward and backward passes each. A signal is handed over as an image one pixel wide.
     """
+    return tf_explain_scaled(np.abs(tf_explain_mean_gradient(model, x, target, steps=steps)))
+
+
+def tf_explain_mean_gradient(model, x, target, *, steps=10):
+    """The first half of what tf-explain does: the mean gradient of the probability on the path.
+
+    Shaped like ``x``, channels apart: the map before the absolute values and the 8 bits.
+    """
     is_signal = x.ndim == 3
     if is_signal:
         image = keras.Input((*x.shape[1:-1], 1, x.shape[-1]))
         model = keras.Model(image, model(keras.layers.Reshape(x.shape[1:])(image)))
         x = x[:, :, np.newaxis]
-    library = IntegratedGradients()
-    maps = [
-        library.explain((one[np.newaxis], None), model, int(label), n_steps=steps)
+    library = IntegratedGradients
+    gradients = [
+        library.get_integrated_gradients(
+            library.generate_interpolations(one[np.newaxis], steps), model, int(label), steps
+        ).numpy()[0]
         for one, label in zip(x, target)
     ]
-    return np.stack(maps)[:, :, 0] if is_signal else np.stack(maps)
+    return np.stack(gradients)[:, :, 0] if is_signal else np.stack(gradients)
+
+
+def tf_explain_scaled(x):
+    """The second half: channels summed, each map standardized, times 255, cast to 8 bits."""
+    image = x.reshape(*x.shape[:2], -1, x.shape[-1])
+    maps = [transform_to_normalized_grayscale(tf.constant(one[np.newaxis]))[0] for one in image]
+    return np.stack(maps).reshape(x.shape[:-1])
 
 
 @built_once

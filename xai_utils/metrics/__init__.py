@@ -1,68 +1,126 @@
-"""Metrics of explanations: one value a sample, with the direction in which it is better."""
+"""Metrics of explanations: one value a sample, with the direction in which it is better.
+
+What the function of a metric takes depends on its family: *faithfulness* ``(answers, **setting)``,
+see :class:`faithfulness.Answers`; *localization* ``(maps, truth)``; *sameness* ``(maps, others)``,
+the maps of the same samples after something was changed. All return ``(n,)``, NaN where a map is
+not finite. To add a metric, write one such function and one line in :data:`METRICS`.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
+import numpy as np
 import pandas as pd
 
-from xai_utils.metrics.faithfulness import drop, increase, masked_confidence
-from xai_utils.models import predict, score_model
+from xai_utils.metrics import faithfulness, localization, sanity
+from xai_utils.metrics.faithfulness import Answers
+from xai_utils.models import score_model
 
 
 @dataclass(frozen=True)
 class Metric:
-    """An entry of the table: the function of (confidence, masked confidence), and its direction."""
+    """An entry of the table: the function, its name in print, its key in ``refs.bib``, its family,
+    its direction, and its setting: which of fraction, fill and rule vary, and which are fixed."""
 
     function: Callable
     title: str
+    citation: str
+    family: str
     higher_is_better: bool
+    varies: tuple = ()
+    fixed: dict = field(default_factory=dict)
 
 
+FAITHFULNESS, LOCALIZATION, SAMENESS = "faithfulness", "localization", "sameness"
+GRID = ("fraction", "fill", "rule")
+
+# fmt: off
 METRICS = {
-    "drop_rate": Metric(drop, "Drop rate", higher_is_better=False),
-    "increase_rate": Metric(increase, "Increase rate", higher_is_better=True),
+    "drop_rate": Metric(faithfulness.drop_rate, "Drop rate", "sattarzadeh2021integrated", FAITHFULNESS, False, GRID),
+    "increase_rate": Metric(faithfulness.increase_rate, "Increase rate", "sattarzadeh2021integrated", FAITHFULNESS, True, GRID),
+    "multiplied_drop_rate": Metric(faithfulness.multiplied_drop_rate, "Drop rate, multiplied", "chattopadhay2018gradcampp", FAITHFULNESS, False),
+    "multiplied_increase_rate": Metric(faithfulness.multiplied_increase_rate, "Increase rate, multiplied", "chattopadhay2018gradcampp", FAITHFULNESS, True),
+    "removal_loss": Metric(faithfulness.removal_loss, "Loss without the top 25 %", "samek2017evaluating", FAITHFULNESS, True, ("fill",), {"fraction": 0.25}),
+    "insertion_area": Metric(faithfulness.insertion_area, "Insertion area", "petsiuk2018rise", FAITHFULNESS, True, fixed={"fill": "blur"}),
+    "deletion_area": Metric(faithfulness.deletion_area, "Deletion area", "petsiuk2018rise", FAITHFULNESS, False, fixed={"fill": "mean"}),
+    "coherency": Metric(faithfulness.coherency, "Coherency", "poppi2021adcc", FAITHFULNESS, True),
+    "complexity": Metric(faithfulness.complexity, "Complexity", "poppi2021adcc", FAITHFULNESS, False),
+    "adcc": Metric(faithfulness.adcc, "ADCC", "poppi2021adcc", FAITHFULNESS, True),
+    "energy": Metric(localization.energy, "Energy-based pointing game", "wang2020scorecam", LOCALIZATION, True),
+    "bounding_box": Metric(localization.bounding_box, "Bbox", "schulz2020iba", LOCALIZATION, True),
+    "pointing": Metric(localization.pointing, "Pointing game", "zhang2018excitation", LOCALIZATION, True),
+    "rank_correlation": Metric(sanity.rank_correlation, "Rank correlation", "adebayo2018sanity", SAMENESS, True),
+    "ssim": Metric(sanity.structural_similarity, "SSIM", "adebayo2018sanity", SAMENESS, True),
+    "change": Metric(sanity.change, "Relative change", "yeh2019infidelity", SAMENESS, False),
 }
+# fmt: on
+
+NEEDS_AGAIN = ("coherency", "adcc")
+HIGHER_IS_BETTER = {name: metric.higher_is_better for name, metric in METRICS.items()}
 
 
-def evaluate(model, samples, target, maps, *, fractions, fills, rules, batch_size=32):
-    """Every metric for every sample: a tidy table with one row a value.
+def of_family(family):
+    """The names of the metrics of a family, in the order of the table."""
+    return [name for name, metric in METRICS.items() if metric.family == family]
 
-    ``samples`` hold model inputs ``x``; ``maps`` is ``{method: (n, *space)}`` and ``fills`` is
-    ``{name: what takes the place of the removed points}``. Columns: method, metric, fraction,
-    fill, rule, item (the name of the sample), value.
+
+def evaluate(
+    model, samples, target, maps, *, metrics, fills, fractions=(), rules=(), again=None,
+    batch_size=32,
+):  # fmt: skip
+    """Metrics of faithfulness for every sample: a tidy table with one row a value.
+
+    ``samples`` hold model inputs ``x``; ``maps`` is ``{method: (n, *space)}``, ``again`` the same
+    for the input times its map (only :data:`NEEDS_AGAIN` need it), and ``fills`` is ``{name: what
+    takes the place of removed points}``. Columns: method, metric, fraction, fill, rule, item (the
+    name of the sample), value; a fraction, fill or rule that a metric does not have is NaN or "".
     """
     model = score_model(model, "probability")
-    probabilities = predict(model, samples.x, batch_size)
-    confidence = probabilities[range(len(samples)), target].astype(float)
+    given = {"fills": fills, "without_maps": {}, "batch_size": batch_size}
+    grid = {"fraction": fractions, "fill": fills, "rule": rules}
     tables = []
-    for method, fraction, fill, rule in product(maps, fractions, fills, rules):
-        masked = masked_confidence(
-            model,
-            samples.x,
-            maps[method],
-            target,
-            fraction=fraction,
-            fill=fills[fill],
-            rule=rule,
-            batch_size=batch_size,
-        )
-        setting = {"method": method, "fraction": fraction, "fill": fill, "rule": rule}
-        for name, metric in METRICS.items():
-            values = metric.function(confidence, masked)
-            tables.append(
-                pd.DataFrame({**setting, "metric": name, "item": samples.names, "value": values})
-            )
+    for method, own in maps.items():
+        answers = Answers(model, samples.x, target, own, again=(again or {}).get(method), **given)
+        for name in metrics:
+            metric = METRICS[name]
+            for varied in product(*(grid[what] for what in metric.varies)):
+                setting = metric.fixed | dict(zip(metric.varies, varied))
+                values = metric.function(answers, **setting)
+                tables.append(_rows(method, name, samples.names, values, **setting))
     return pd.concat(tables, ignore_index=True)
 
 
-def summarize(scores):
-    """The mean of each metric by setting, one row a setting, one column a metric.
+def curves(model, samples, target, maps, fills, batch_size=32):
+    """Mean confidence by share of the points put in or taken away: curve, method, fraction,
+    confidence. The fills are those of the two areas."""
+    model = score_model(model, "probability")
+    given = {"fills": fills, "without_maps": {}, "batch_size": batch_size}
+    tables = []
+    for method, own in maps.items():
+        answers = Answers(model, samples.x, target, own, **given)
+        for name in ("insertion", "deletion"):
+            curve = getattr(faithfulness, name)(answers, **METRICS[f"{name}_area"].fixed)
+            rows = {"fraction": faithfulness.PLACES, "confidence": curve.mean(axis=1)}
+            tables.append(pd.DataFrame({"curve": name, "method": method, **rows}))
+    return pd.concat(tables, ignore_index=True)
 
-    A setting in which any sample's value is undefined has an undefined mean.
+
+def compare(maps, other, names, *, family, **setting):
+    """Metrics of localization or sameness for every sample, in the form of :func:`evaluate`.
+
+    ``maps`` is ``{method: (n, *space)}``; ``other`` is what they are compared with: the truth, or
+    ``{method: (n, *space)}``. ``setting`` is what the rows say of it.
     """
-    settings = ["method", "fraction", "fill", "rule"]
-    means = scores.groupby([*settings, "metric"], sort=False).value.agg(
-        lambda values: values.mean(skipna=False)
-    )
-    return means.unstack("metric").reset_index()[[*settings, *METRICS]]
+    tables = []
+    for method, own in maps.items():
+        against = other[method] if isinstance(other, dict) else other
+        for name in of_family(family):
+            values = METRICS[name].function(own, against)
+            tables.append(_rows(method, name, names, values, **setting))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _rows(method, metric, items, values, fraction=np.nan, fill="", rule=""):
+    setting = {"method": method, "metric": metric, "fraction": fraction, "fill": fill, "rule": rule}
+    return pd.DataFrame({**setting, "item": items, "value": values})

@@ -1,11 +1,159 @@
-"""Is a map true to the model? Drop and Increase, what the model still thinks when only the salient
-part is left to it, and completeness, whether a map adds up to what it should."""
+"""Is a map true to the model? What the model still thinks when parts of the input are taken away,
+and completeness, whether a map adds up to what it should.
 
+A metric is a function ``(answers, **setting)`` that returns one value a sample, ``(n,)``; see
+:class:`Answers`. Where a map is not finite the value is NaN.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import keras
 import numpy as np
+from scipy import ndimage
+from sklearn.metrics import auc
 
 from xai_utils.models import predict, score_model
 
 RULES = ("exact", "published")
+PLACES = (0, 0.05, 0.15, 0.3, 0.5, 0.7, 0.9, 1)  # of the curves, in shares of the points
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The probabilities ``(n,)`` that a model gives the target when the maps of one method decide
+    what it sees. Each question is asked once, whatever the number of metrics that ask it.
+
+    ``model`` gives probabilities. ``fills`` maps names to what takes the place of removed points; it
+    broadcasts against the input ``x``. ``again`` are the maps of the same method for the input
+    multiplied by ``maps``; only coherency needs them. ``without_maps`` keeps the answers that depend
+    on no map, for all methods.
+    """
+
+    model: keras.Model
+    x: np.ndarray
+    target: np.ndarray
+    maps: np.ndarray
+    fills: dict
+    without_maps: dict
+    again: np.ndarray | None = None
+    batch_size: int = 32
+    given: dict = field(default_factory=dict)
+
+    def full(self):
+        """For the input as it is."""
+        return self._once("full", lambda: self.x, self.without_maps)
+
+    def blank(self, fill):
+        """For the fill alone."""
+        nothing = np.zeros(self.x.shape[:-1], bool)
+        return self._once(fill, lambda: self._filled(nothing, fill), self.without_maps)
+
+    def kept(self, fraction, fill, rule):
+        """When only the salient points are left, the others take the value of the fill."""
+        keep = partial(salient_points, self.maps, fraction, rule)
+        return self._asked(("kept", fraction, fill, rule), lambda: self._filled(keep(), fill))
+
+    def removed(self, fraction, fill):
+        """When the salient points take the value of the fill."""
+        lost = partial(salient_points, self.maps, fraction)
+        return self._asked(("removed", fraction, fill), lambda: self._filled(~lost(), fill))
+
+    def multiplied(self):
+        """When the input is multiplied by the map, scaled to [0, 1]."""
+        return self._asked("multiplied", lambda: multiplied(self.x, self.maps))
+
+    def _asked(self, question, make_input):
+        return np.where(is_defined(self.maps), self._once(question, make_input, self.given), np.nan)
+
+    def _once(self, question, make_input, memory):
+        if question not in memory:
+            memory[question] = confidence(self.model, make_input(), self.target, self.batch_size)
+        return memory[question]
+
+    def _filled(self, keep, fill):
+        return np.where(keep[..., np.newaxis], self.x, np.float32(self.fills[fill]))
+
+
+def drop_rate(answers, *, fraction, fill, rule):
+    """The drop when only the salient points are kept (Sattarzadeh 2021, eq. 7)."""
+    return drop(answers.full(), answers.kept(fraction, fill, rule))
+
+
+def increase_rate(answers, *, fraction, fill, rule):
+    """1.0 where the confidence rises when only the salient points are kept (the same, eq. 8)."""
+    return increase(answers.full(), answers.kept(fraction, fill, rule))
+
+
+def multiplied_drop_rate(answers):
+    """The drop when the input is multiplied by its map (Chattopadhay 2018, sec. 4.1)."""
+    return drop(answers.full(), answers.multiplied())
+
+
+def multiplied_increase_rate(answers):
+    """1.0 where the confidence rises when the input is multiplied by its map."""
+    return increase(answers.full(), answers.multiplied())
+
+
+def removal_loss(answers, *, fraction, fill):
+    """``1 - removed/full``, the share of the confidence that is lost with the salient points.
+
+    Method 2 of the second source, which removes the top quarter. Negative where it rises.
+    """
+    return 1 - answers.removed(fraction, fill) / answers.full()
+
+
+def insertion_area(answers, *, fill):
+    """The area under :func:`insertion` (Petsiuk 2018)."""
+    return _area(insertion(answers, fill))
+
+
+def deletion_area(answers, *, fill):
+    """The area under :func:`deletion` (Petsiuk 2018)."""
+    return _area(deletion(answers, fill))
+
+
+def insertion(answers, fill):
+    """The confidence ``(len(PLACES), n)`` while salient points are put into the fill."""
+    shown = [answers.kept(fraction, fill, "exact") for fraction in PLACES[1:-1]]
+    return np.stack([answers.blank(fill), *shown, answers.full()])
+
+
+def deletion(answers, fill):
+    """The confidence ``(len(PLACES), n)`` while salient points give way to the fill."""
+    left = [answers.removed(fraction, fill) for fraction in PLACES[1:-1]]
+    return np.stack([answers.full(), *left, answers.blank(fill)])
+
+
+def coherency(answers):
+    """How alike the maps of the input and of the input times its map are (Poppi 2021, eq. 4).
+
+    Their correlation, from [-1, 1] to [0, 1]; a constant map has the correlation 0.
+    """
+    first, second = (_flat(unit_scale(maps)) for maps in (answers.maps, answers.again))
+    first, second = (maps - maps.mean(axis=1, keepdims=True) for maps in (first, second))
+    length = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    product = np.sum(first * second, axis=1)
+    correlation = np.divide(product, length, out=np.zeros_like(product), where=length > 0)
+    defined = is_defined(answers.maps) & is_defined(answers.again)
+    return np.where(defined, (1 + correlation) / 2, np.nan)
+
+
+def complexity(answers):
+    """The mean of the map, scaled to [0, 1] (Poppi 2021, eq. 5)."""
+    return _flat(unit_scale(answers.maps)).mean(axis=1)
+
+
+def adcc(answers):
+    """The harmonic mean of coherency, 1 - complexity and 1 - drop (Poppi 2021, eq. 6).
+
+    The drop is that of the input multiplied by its map. 0 where one of the three is 0.
+    """
+    parts = np.stack(
+        [coherency(answers), 1 - complexity(answers), 1 - multiplied_drop_rate(answers)]
+    )
+    with np.errstate(divide="ignore"):
+        return 3 / np.sum(1 / parts, axis=0)
 
 
 def drop(confidence, masked_confidence):
@@ -20,17 +168,10 @@ def increase(confidence, masked_confidence):
     )
 
 
-def masked_confidence(model, x, maps, target, *, fraction, fill=0.0, rule="exact", batch_size=32):
-    """The probability ``(n,)`` of each sample's target when only its salient points are kept.
-
-    ``model`` gives probabilities. ``fill`` takes the place of the others; it broadcasts against
-    ``x``. A sample whose map is not finite everywhere has no salient points: its confidence is NaN.
-    """
-    keep = salient_points(maps, fraction, rule)[..., np.newaxis]
-    masked = np.where(keep, x, np.float32(fill)).astype(np.float32)
-    probabilities = predict(model, masked, batch_size)
-    kept = probabilities[np.arange(len(x)), target].astype(float)
-    return np.where(_is_defined(maps), kept, np.nan)
+def confidence(model, x, target, batch_size=32):
+    """The probability ``(n,)`` that ``model``, which gives probabilities, gives the target."""
+    probabilities = predict(model, np.asarray(x, np.float32), batch_size)
+    return probabilities[np.arange(len(x)), target].astype(float)
 
 
 def salient_points(maps, fraction, rule="exact"):
@@ -42,7 +183,7 @@ def salient_points(maps, fraction, rule="exact"):
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction is {fraction}; it must be above 0 and at most 1")
-    flat = np.asarray(maps).reshape(len(maps), -1)
+    flat = _flat(maps)
     size = flat.shape[1]
     if rule == "exact":
         order = np.argsort(-flat.astype(float), axis=1, kind="stable")
@@ -56,8 +197,49 @@ def salient_points(maps, fraction, rule="exact"):
     return keep.reshape(np.shape(maps))
 
 
-def _is_defined(maps):
+def tied_share(maps):
+    """The share ``(n,)`` of each map's points whose value another point has too."""
+    ordered = np.sort(_flat(maps), axis=1)
+    same = ordered[:, 1:] == ordered[:, :-1]
+    tied = np.pad(same, ((0, 0), (1, 0))) | np.pad(same, ((0, 0), (0, 1)))
+    return tied.mean(axis=1)
+
+
+def multiplied(x, maps):
+    """The input times its map, scaled to [0, 1]: only what is salient stays visible."""
+    return (x * unit_scale(maps)[..., np.newaxis]).astype(np.float32)
+
+
+def unit_scale(maps):
+    """Each map from its smallest value, 0, to its largest, 1.
+
+    A constant map is 0 everywhere; one that is not finite has NaN in it.
+    """
+    axes = tuple(range(1, np.ndim(maps)))
+    maps = np.asarray(maps, float)
+    low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
+    return np.divide(maps - low, high - low, out=maps - maps, where=high > low)
+
+
+def blurred(x, width=0.05):
+    """The input without its details, a fill: Gaussian, the share ``width`` of its size wide."""
+    sigma = [0, *(width * size for size in x.shape[1:-1]), 0]
+    return ndimage.gaussian_filter(x, sigma, mode="nearest")
+
+
+def is_defined(maps):
+    """Which maps ``(n,)`` are finite everywhere."""
     return np.isfinite(maps).all(axis=tuple(range(1, np.ndim(maps))))
+
+
+def _flat(maps):
+    return np.reshape(maps, (len(maps), -1))
+
+
+def _area(confidences):
+    """The area under each sample's curve over PLACES."""
+    curves = confidences.T
+    return np.array([auc(PLACES, one) if np.isfinite(one).all() else np.nan for one in curves])
 
 
 def completeness_gap(model, x, target, maps, baseline=0.0):

@@ -1,0 +1,81 @@
+"""Does a map point at what makes the class? Shares of the map that lie inside a known region.
+
+Every function takes raw maps ``(n, *space)``, signed or not, and the truth, bool of the same shape,
+and gives a value in [0, 1] for each sample, ``(n,)``, higher being better. It is NaN for a map that
+is not finite everywhere and for a truth without any point.
+"""
+
+import numpy as np
+
+
+def energy(maps, truth):
+    """The share of the map's positive part that lies inside the truth (Wang 2020).
+
+    A map without positive values has nothing to place: it counts as spread evenly.
+    """
+    maps, truth = _flat(maps, truth)
+    positive = np.maximum(maps, 0)
+    return _share(np.where(positive.any(axis=1, keepdims=True), positive, 1.0), truth)
+
+
+def bounding_box(maps, truth):
+    """Of the N highest points, N being those of the truth, the share inside (Schulz 2020).
+
+    Where several are equal at the threshold, the mean over all choices among them.
+    """
+    maps, truth = _flat(maps, truth)
+    count = truth.sum(axis=1, keepdims=True)
+    place = np.minimum(maps.shape[1] - count, maps.shape[1] - 1)
+    threshold = np.take_along_axis(np.sort(maps, axis=1), place, axis=1)
+    above, tied = maps > threshold, maps == threshold
+    left = count - above.sum(axis=1, keepdims=True)
+    return _share(above + tied * left / np.maximum(tied.sum(axis=1, keepdims=True), 1), truth)
+
+
+def pointing(maps, truth):
+    """1 where the highest point lies inside the truth, else 0 (Zhang 2018).
+
+    Of several highest points, the share inside.
+    """
+    maps, truth = _flat(maps, truth)
+    return _share(maps == maps.max(axis=1, keepdims=True), truth)
+
+
+def chance(truth):
+    """The share of the area that the truth covers: what a constant map gets."""
+    truth = np.asarray(truth, bool)
+    return _share(*_flat(np.ones(truth.shape), truth))
+
+
+def balance(maps, truths):
+    """How evenly the positive part is shared by two instances of the class: ``2·min/(sum)``.
+
+    ``truths`` is bool ``(n, 2, *space)``. 1 if both get the same, 0 if one of them gets everything
+    or neither anything.
+    """
+    truths = np.asarray(truths, bool)
+    if truths.shape[1:2] != (2,):
+        raise ValueError(f"truths have the shape {truths.shape}; it must be (n, 2, *space)")
+    positive = np.maximum(_flat(maps, truths[:, 0])[0], 0)
+    truths = truths.reshape(len(truths), 2, -1)
+    shares = np.sum(positive[:, np.newaxis] * truths, axis=2)
+    both = shares.sum(axis=1)
+    values = np.divide(2 * shares.min(axis=1), both, out=np.zeros(len(both)), where=both != 0)
+    return np.where(truths.any(axis=2).all(axis=1), values, np.nan)
+
+
+def _flat(maps, truth):
+    """Both as ``(n, points)``; a map that is not finite everywhere becomes NaN everywhere."""
+    if np.shape(maps) != np.shape(truth):
+        raise ValueError(f"maps have the shape {np.shape(maps)}, the truth {np.shape(truth)}")
+    maps = np.asarray(maps, float).reshape(len(maps), -1)
+    defined = np.isfinite(maps).all(axis=1, keepdims=True)
+    return np.where(defined, maps, np.nan), np.asarray(truth, bool).reshape(maps.shape)
+
+
+def _share(weights, truth):
+    """The part of each sample's weight that lies inside; NaN where there is no weight or truth."""
+    total = np.sum(weights, axis=1, dtype=float)
+    inside = np.sum(weights * truth, axis=1, dtype=float)
+    known = (total > 0) & truth.any(axis=1)
+    return np.divide(inside, total, out=np.full(len(total), np.nan), where=known)
