@@ -201,6 +201,7 @@ def has_tex():
 
 def _pandoc(text, form, path, options, folder):
     common = ["--standalone", f"--resource-path={folder}", f"--bibliography={folder / 'refs.bib'}"]
+    common.append("--columns=1000")  # a table with longer lines would get columns of equal width
     pypandoc.convert_text(
         text,
         form,

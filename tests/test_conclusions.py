@@ -136,7 +136,7 @@ def test_tables_show_controls_intervals_and_marks():
     assert table.title.tolist() == [*TITLES.values(), "Discriminates"]
     first, second = table.columns[1:]
     assert [table[name].iloc[-1] for name in (first, second)] == ["yes", "no: a control wins"]
-    assert table[first].iloc[:-1].str.fullmatch(r"0\.\d{3} \[0\.\d\d, 0\.\d\d\]").all()
+    assert table[first].iloc[:-1].str.fullmatch(r"0\.\d{3}\s\[0\.\d\d,\s0\.\d\d\]").all()
 
 
 def test_undefined_means_are_said():

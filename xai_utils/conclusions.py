@@ -185,6 +185,7 @@ def cells(summary):
         if row.undefined:
             return "undefined"
         interval = f"[{row.low:.2f}, {row.high:.2f}]" if np.isfinite(row.low) else "(no interval)"
-        return f"{row['mean']:.3f} {interval}".replace("-", "−")
+        unbroken = f"{row['mean']:.3f} {interval}".replace(" ", "\N{NO-BREAK SPACE}")
+        return unbroken.replace("-", "−")
 
     return [cell(row) for _, row in summary.iterrows()]
