@@ -44,7 +44,8 @@ def files_used(wildcards):
     files = {name: [f"{RESULTS}/parts/{name}.json"] for name in NOTEBOOKS}
     files["tiles"] = [f"{RESULTS}/hmt.json", *glob(f"{SOURCE}/data/weights/vgg7_*")]
     files["recipes"] = [f"{SOURCE}/data/weights/shallow_cnn_recipes.json"]
-    files["published"] = [*glob(f"{SOURCE}/data/*_*.csv"), *glob(f"{SOURCE}/data/*.json"), *course_files()]
+    facts = [f"{SOURCE}/data/published_results.csv", f"{SOURCE}/data/recorded_course.json"]
+    files["published"] = [*facts, *course_files()]
     return [file for name in NOTEBOOKS[wildcards.notebook] for file in files[name]]
 
 

@@ -74,7 +74,7 @@ def test_the_same_layers_and_weights_otherwise_connected_are_another_model(calls
 )
 def test_other_code_computes_it_again(calls, tmp_path, monkeypatch, changed, computed):
     """The code below every model, and that of the function's own package."""
-    for name in ("models.py", "metrics/drop.py", "attributions/cam.py"):
+    for name in (*cache.SHARED_CODE, "metrics/drop.py", "attributions/cam.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     monkeypatch.setattr(cache, "PACKAGE", tmp_path)

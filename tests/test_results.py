@@ -35,6 +35,17 @@ def test_a_value_that_is_not_a_number_fails_the_notebook(output):
         a_run(mean=float("nan")).finish()
 
 
+def test_a_score_stands_once(output):
+    """The audit scores a part of what was scored before; that it says so again adds no row."""
+    run = a_run()
+    other = SCORES.assign(item="b")
+    for scores in (SCORES, pd.concat([SCORES, other])):
+        run.scores(scores)
+    run.finish()
+    kept = pd.read_csv(output / "results/quick/parts/01_first_scores.csv")
+    assert kept.item.tolist() == ["a", "b"]
+
+
 def test_collect_joins_the_parts(output):
     first, second = a_run(a=1), a_run("02_second", b=[1, 2])
     first.scores(SCORES)

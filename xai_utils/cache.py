@@ -49,7 +49,7 @@ def _code(module):
     own = sorted(PACKAGE.glob(f"{part}/*.py"))
     if not own:
         raise ValueError(f"{module} is no package of xai_utils, so its code cannot be watched")
-    files = [*(PACKAGE / name for name in SHARED_CODE if (PACKAGE / name).exists()), *own]
+    files = [*(PACKAGE / name for name in SHARED_CODE), *own]
     digest = hashlib.sha256(repr(versions()).encode())
     for path in files:
         digest.update(path.read_bytes())

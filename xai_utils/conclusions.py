@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 
-from xai_utils.metrics.statistics import SETTING, label, winner
+from xai_utils.metrics.statistics import LEVEL, SETTING, label, winner
 from xai_utils.wording import listed, some
 
 
@@ -55,18 +55,18 @@ def on_setting(verdict, titles):
         return f"The methods differ no more than by chance ({means})."
     others = some(titles[name] for name in verdict.leaders if name != verdict.best)
     lead = f"{best} leads" + (f", not told apart from {others}" if others else " alone")
-    beats = "beats" if verdict.gain_p < 0.05 else "does not significantly beat"
+    beats = "beats" if verdict.gain_p < LEVEL else "does not significantly beat"
     return f"{lead}; it {beats} the best control ({means})."
 
 
 def on_random(verdicts, titles):
-    """Which methods a random map equals, in the settings that discriminate."""
+    """Which methods do not significantly beat a random map, where settings discriminate."""
     useful = verdicts[verdicts.discriminative]
     failed = Counter(name for names in useful.not_better_than_random for name in names)
     if not failed:
         return "In the settings that can tell, every method scored is better than a random map."
     ordered = listed(f"{titles[name]} in {count}" for name, count in failed.most_common())
-    return f"Not better than a random map, of {len(useful)} settings that can tell: {ordered}."
+    return f"Not significantly better than a random map, of {len(useful)} settings that can tell: {ordered}."
 
 
 def on_steps(steps, titles):
@@ -95,7 +95,8 @@ def on_steps(steps, titles):
     lost = [step for step in order if drops.random[step] <= drops.loc[step, methods].min()]
     beaten = f"a random map is at least as good as both in {len(lost)} of the {len(order)} steps"
     return (
-        f"In the published setting the drop rates are {ahead}. Most moves {listed(parts)}. {turned}; {beaten}"
+        f"In the published setting the drop rates are {ahead}. Most moves {listed(parts)}. "
+        f"{turned}; {beaten}"
         + (f" ({listed(f'“{step}”' for step in lost)})." if lost else ".")
     )
 
@@ -113,11 +114,12 @@ def on_agreement(correlations):
     )
 
 
-def on_claim(claim, gain, p, level=0.05):
+def on_claim(claim, gain, p):
     """Whether a claimed difference is there: its mean ``gain`` over the samples and its p-value."""
-    if p >= level:
+    if p >= LEVEL:
         return f"{claim}: not to be told here (mean difference {gain:+.3f}, p = {p:.3f})."
-    return f"{claim}: {'yes' if gain > 0 else 'the opposite'} (mean difference {gain:+.3f}, p = {p:.3g})."
+    found = "yes" if gain > 0 else "the opposite"
+    return f"{claim}: {found} (mean difference {gain:+.3f}, p = {p:.3g})."
 
 
 def on_randomization(summary, titles, controls):

@@ -29,7 +29,7 @@ def maps_of_some(model, x, target, some, methods, options, batch_size=32):
     """``{method: maps}`` of the samples at ``some``.
 
     Methods that follow gradients or weight feature maps explain all of ``x`` all the same, since
-    other notebooks ask for that; the costly ones, by masks and surrogates, only these.
+    other notebooks ask for that; the others, which are costly, only these.
     """
     cheap = [name for name in methods if METHODS[name].family in CHEAP]
     costly = [name for name in methods if name not in cheap]

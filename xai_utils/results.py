@@ -73,7 +73,10 @@ class Run:
         return frame
 
     def scores(self, frame):
-        """Record scores, one row a sample, in the columns of ``scores.csv``."""
+        """Record scores, one row a sample, in the columns of ``scores.csv``.
+
+        A score that was recorded before, of a larger part of the samples, is not recorded again.
+        """
         self.part["scores"].append(frame[list(SCORE_COLUMNS)])
 
     def reproduction(self, frame):
@@ -100,6 +103,8 @@ class Run:
         part = dict(self.part)
         for name in ("scores", "reproduction"):
             rows = pd.concat(part.pop(name) or [pd.DataFrame()])
+            if name == "scores" and len(rows):
+                rows = rows.drop_duplicates([key for key in SCORE_COLUMNS if key != "value"])
             write(self._part_path(f"_{name}.csv"), rows.to_csv(index=False))
         part["seconds"] = round(time.time() - self.started, 1)
         write(self._part_path(".json"), json.dumps(part, indent=1, allow_nan=False))

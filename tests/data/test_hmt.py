@@ -222,3 +222,9 @@ def test_the_middle_of_a_tile_is_cut_out_evenly():
     tiles = np.arange(2 * 6 * 6 * 3).reshape(2, 6, 6, 3)
     assert np.array_equal(hmt.middle(tiles, 2), tiles[:, 2:4, 2:4])
     assert np.array_equal(hmt.middle(tiles, 6), tiles)
+
+
+def test_tiles_of_one_parent_image_are_a_cluster_and_synthetic_tiles_have_none():
+    names = np.array(["ab_CRC-Prim-HE-04_033.tif_Row_1_Col_1", "cd_CRC-Prim-HE-04_033.tif_Row_151_Col_1"])
+    assert set(hmt.clusters(names, "local").values()) == {"CRC-Prim-HE-04_033"}
+    assert hmt.clusters(names, "synthetic") is None

@@ -17,11 +17,12 @@ def test_the_official_split_has_the_published_numbers_of_signals():
     assert np.bincount(data.test.y).tolist() == PUBLISHED_SUPPORT
 
 
-def test_loading_leaves_the_global_random_state_alone():
+@pytest.mark.parametrize("generate", [mnist1d.load, mnist1d.template_intervals])
+def test_generating_leaves_the_global_random_state_alone(generate):
     np.random.seed(5)
     expected = np.random.rand()
     np.random.seed(5)
-    mnist1d.load()
+    generate()
     assert np.random.rand() == expected
 
 
@@ -140,14 +141,6 @@ def test_the_templates_are_found_in_the_intervals_and_not_beside_them(intervals)
 
     assert resemblance(0) > 0.9
     assert all(resemblance(shift) < 0.3 for shift in (-4, -2, 2, 4))
-
-
-def test_intervals_leave_the_global_random_state_alone():
-    np.random.seed(5)
-    expected = np.random.rand()
-    np.random.seed(5)
-    mnist1d.template_intervals()
-    assert np.random.rand() == expected
 
 
 def test_intervals_of_other_draws_are_refused(monkeypatch):

@@ -145,6 +145,12 @@ def parent_images(names):
     return np.array([name.split("_", 1)[1].split(".tif_Row_")[0] for name in names])
 
 
+def clusters(names, source):
+    """``{tile: parent image}``: tiles of one are not independent. None for synthetic tissue, whose
+    tiles are."""
+    return None if source == "synthetic" else dict(zip(names, parent_images(names)))
+
+
 def slides(names):
     """The slide, so the patient, of each tile: ``CRC-Prim-HE-04``, in file names also ``04b``."""
     return np.array([re.match(r"CRC-Prim-HE-\d\d", image)[0] for image in parent_images(names)])

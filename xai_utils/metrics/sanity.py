@@ -62,7 +62,8 @@ def randomizations(model):
 def randomized(model, layers, seed=0):
     """A copy of the model with the weights of ``layers`` drawn anew by their initializers.
 
-    Re-initialized, not shuffled: Adebayo's first variant. All other weights are the model's.
+    Re-initialized, not shuffled: Adebayo's first variant. All other weights are the model's. Sets
+    the global random states, from which Keras draws.
     """
     keras.utils.set_random_seed(seed)
     copy = type(model).from_config(model.get_config())

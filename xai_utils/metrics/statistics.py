@@ -7,6 +7,7 @@ from scipy.stats import friedmanchisquare, rankdata, wilcoxon
 
 from xai_utils.metrics.sanity import centred_ranks
 
+LEVEL = 0.05  # of significance
 SETTING = ["metric", "fraction", "fill", "rule"]
 VERDICT = [
     "best",
@@ -118,7 +119,7 @@ def holm_wilcoxon(values):
     return pd.DataFrame(table, index=values.columns, columns=values.columns)
 
 
-def verdicts(scores, higher_is_better, controls, clusters=None, level=0.05):
+def verdicts(scores, higher_is_better, controls, clusters=None, level=LEVEL):
     """Which method is best in each setting, and whether the setting can tell at all: a row each.
 
     ``higher_is_better`` is ``{metric: bool}``; ``controls`` names the methods that a good one must
@@ -182,7 +183,7 @@ def _verdict(means, sign, units, controls, level):
     }
 
 
-def winner(verdicts, level=0.05):
+def winner(verdicts, level=LEVEL):
     """The method that leads alone in every discriminative setting and beats the controls, or None."""
     useful = verdicts[verdicts.discriminative]
     leaders = {tuple(names) for names in useful.leaders}
