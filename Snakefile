@@ -24,7 +24,9 @@ NOTEBOOKS = {
 }
 COLLECTED = [
     f"{RESULTS}/{name}"
-    for name in ("values.json", "tables.json", "scores.csv", "reproduction.csv", "run.json")
+    for name in (
+        "values.json", "tables.json", "made_in.json", "scores.csv", "reproduction.csv", "run.json"
+    )
 ]
 
 
@@ -82,6 +84,8 @@ rule notebook:
         settings=lambda wildcards: profile_section(PROFILE, wildcards.notebook),
         options=profile_section(PROFILE, "options"),
     threads: 1  # of the many that a notebook uses, one is idle half of the time
+    # The longest first: what is left fills the other core.
+    priority: lambda wildcards: int(wildcards.notebook in ("05_hmt_explain", "06_quantitative_eval"))
     shell:
         f"python -m xai_utils.execute {{wildcards.notebook}} {PROFILE}"
 
@@ -98,12 +102,16 @@ rule collect:
 rule report:
     input:
         COLLECTED,
+        expand(f"{RESULTS}/notebooks/{{notebook}}.ipynb", notebook=NOTEBOOKS),
         expand(f"{FIGURES}/{{notebook}}", notebook=NOTEBOOKS),
         glob(f"{SOURCE}/report/*.*"),
         glob(f"{SOURCE}/report/templates/*"),
+        glob(f"{SOURCE}/report/explorer/*"),
     output:
         f"{REPORT}/report.html",
         f"{REPORT}/report.tex",
         f"{REPORT}/report.pdf",
+        f"{REPORT}/walkthrough/index.html",
+        f"{REPORT}/explorer/index.html",
     shell:
         f"python {SOURCE}/report/build.py {PROFILE}"

@@ -1,11 +1,12 @@
 """Fill ``report.md`` with what a run found and turn it into HTML, LaTeX and PDF.
 
-``python report/build.py quick`` builds ``report/build/quick/report.{html,tex,pdf}``. The PDF is
-made by LaTeX where TeX is installed, else by Typst, which comes with the environment.
+``python report/build.py quick`` builds ``report/build/quick/report.{html,tex,pdf}``, and beside it
+the walkthrough and the explorer. The PDF is made by LaTeX where TeX is installed, else by Typst,
+which comes with the environment.
 """
 
 import argparse
-import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,83 +15,81 @@ import time
 from pathlib import Path
 
 import jinja2
-import pypandoc
 import typst
+from common import ReportError, cell_that_made, environment, load, pandoc, printed, value_of
+from explorer import write_explorer
+from walkthrough import HTML, write_walkthrough
 
 from xai_utils.results import output_root
-from xai_utils.wording import listed
 
 HERE = Path(__file__).resolve().parent
 TEMPLATES = HERE / "templates"
 FIGURE_SUFFIX = {"html": ".svg", "latex": ".pdf", "typst": ".svg"}
 
 
-class ReportError(Exception):
-    """A report that cannot be built; the message says what is missing."""
+OUTPUTS = [f"report.{form}" for form in ("html", "tex", "pdf")]
+OUTPUTS += ["refs.bib", "figures", "data", "walkthrough", "explorer"]
 
 
 def build(profile):
-    """Build the three outputs in a folder of their own, then put them in their place at once."""
+    """Build everything in a folder of its own, then put it in its place at once."""
+    found = load(profile)
     target = output_root() / "report" / "build" / profile
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix="partial-") as folder:
         folder = Path(folder)
         shutil.copy(HERE / "refs.bib", folder)
-        copy_figures(output_root() / "figures" / profile, folder / "figures")
-        source = {form: fill(profile, form, folder) for form in FIGURE_SUFFIX}
-        write_html(source["html"], folder)
-        write_latex(source["latex"], folder)
-        write_pdf(source["typst"], folder)
-        for name in ("report.html", "report.tex", "report.pdf", "refs.bib"):
+        copy_figures(output_root() / "figures" / profile, folder)
+        texts = {form: fill(found, form, folder) for form in FIGURE_SUFFIX}
+        write_html(texts["html"][0], folder)
+        write_latex(texts["latex"][0], folder)
+        write_pdf(texts["typst"][0], folder)
+        places = {name: f"{kind} {count}" for name, (kind, count) in texts["html"][1].items()}
+        places |= sections((folder / "report.html").read_text())
+        write_walkthrough(found, folder / "walkthrough", places)
+        write_explorer(found, folder / "explorer")
+        for name in OUTPUTS:
+            if (target / name).is_dir():
+                shutil.rmtree(target / name)
             (folder / name).rename(target / name)
-        shutil.rmtree(target / "figures", ignore_errors=True)
-        (folder / "figures").rename(target / "figures")
     return target
 
 
 def copy_figures(made, folder):
-    folder.mkdir()
+    """The figures and, apart, their numbers."""
+    for name in ("figures", "data"):
+        (folder / name).mkdir()
     for file in sorted(made.glob("*/*.*")):
-        shutil.copy(file, folder)
+        shutil.copy(file, folder / ("data" if file.suffix == ".csv" else "figures"))
 
 
-def fill(profile, form, folder):
-    """The Markdown of the report with every number, table and figure in it.
+def sections(html):
+    """``{name: "Section 3.1"}`` of the numbered headings of a page."""
+    heads = re.findall(r'<h\d\s+data-number="([\d.]+)"\s+id="([^"]+)"', html)
+    return {name: f"Section {number}" for number, name in heads}
+
+
+def fill(found, form, folder):
+    """The Markdown of the report with every number, table and figure in it, and what it numbers.
 
     The first pass finds out the order of figures and tables, the second knows their numbers.
     """
-    results = output_root() / "results" / profile
-    values, tables, run = (
-        json.loads((results / f"{name}.json").read_text()) for name in ("values", "tables", "run")
-    )
     numbers = {}
     for _ in range(2):
         numbers, known = {}, numbers
-        page = Page(form, folder, values, tables, numbers, known)
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(HERE),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters |= {
-            "percent": lambda share, digits=1: f"{100 * share:.{digits}f} %",
-            "fixed": lambda number, digits=3: printed(number, f".{digits}f"),
-            "signed": lambda number, digits=2: printed(number, f"+.{digits}f"),
-            "percents": lambda shares: listed(f"{100 * share:.1f}" for share in shares) + " %",
-            "interval": lambda ends: f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f} %",
-            "pvalue": lambda p: "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}",
-            "listed": listed,
-        }
-        text = environment.get_template("report.md").render(
+        page = Page(form, folder, found, numbers, known)
+        template = environment(jinja2.FileSystemLoader(HERE)).get_template("report.md")
+        text = template.render(
             value=page.value,
-            has=values.__contains__,
+            has=found.values.__contains__,
             figure=page.figure,
             table=page.table,
             ref=page.ref,
-            run=run,
+            run=found.run,
         )
-    return text
+    if forgotten := numbers.keys() - page.referred:
+        raise ReportError(f"report.md shows {', '.join(sorted(forgotten))} and never refers to it")
+    return text, numbers
 
 
 class Page:
@@ -100,20 +99,19 @@ class Page:
     knows no table without it.
     """
 
-    def __init__(self, form, folder, values, tables, numbers, known):
-        self.form, self.folder = form, folder
-        self.values, self.tables = values, tables
+    def __init__(self, form, folder, found, numbers, known):
+        self.form, self.folder, self.found = form, folder, found
         self.numbers, self.known = numbers, known
+        self.referred = set()
 
     def value(self, key):
-        if key not in self.values:
-            raise ReportError(f"report.md asks for the value {key!r}, which no notebook recorded")
-        return self.values[key]
+        return value_of(self.found, key)
 
     def ref(self, name):
         """A link to a figure or table, wherever it stands: ``Fig. 3``."""
         if self.known and name not in self.known:
             raise ReportError(f"report.md refers to {name!r}, which it does not show")
+        self.referred.add(name)
         kind, number = self.known.get(name, ("Fig.", 0))
         if self.form == "latex":
             return f"`{kind}~\\ref{{{name}}}`{{=latex}}"
@@ -127,6 +125,9 @@ class Page:
         label = self._label("Fig.", name, caption)
         if self.form == "latex":
             return "\n" + _latex_figure(name, path, label, wide)
+        if self.form == "html":
+            cell = cell_that_made(self.found, name)
+            label += f" [[cell]({cell}) · [data](data/{name}.csv)]{{.source}}"
         width = "100%" if wide else "65%"
         return f"\n![{label}]({path}){{#{name} width={width} alt=\"{caption.split('. ')[0]}\"}}\n"
 
@@ -136,9 +137,9 @@ class Page:
         The format ``"cite"`` makes a citation of a key. ``where`` keeps the rows whose columns have
         those values. ``wide`` ones span both columns in LaTeX.
         """
-        if name not in self.tables:
+        if name not in self.found.tables:
             raise ReportError(f"report.md shows the table {name!r}, which no notebook recorded")
-        recorded = self.tables[name]
+        recorded = self.found.tables[name]
         rows = [dict(zip(recorded["columns"], row)) for row in recorded["data"]]
         rows = [row for row in rows if all(row[key] == v for key, v in (where or {}).items())]
         heads = [head if isinstance(head, str) else head[0] for head in columns.values()]
@@ -159,21 +160,14 @@ class Page:
         return f"**{kind} {count}.** {caption}" if self.form == "html" else caption
 
 
-def printed(number, form):
-    """A number in a format, with a real minus, and none before a zero."""
-    sign, rest = ("+", form[1:]) if form.startswith("+") else ("", form)
-    return format(number, sign + "z" + rest).replace("-", "−")
-
-
 def write_html(text, folder):
-    options = ["--mathml", "--toc", "--toc-depth=2", "--embed-resources", "--number-sections"]
-    options += [f"--css={TEMPLATES / 'style.css'}", "-Vdocument-css=false", *_citeproc()]
-    _pandoc(text, "html5", folder / "report.html", options, folder)
+    options = ["--toc", "--toc-depth=2", "--number-sections", *HTML, *_citeproc(folder)]
+    pandoc(text, "html5", folder / "report.html", [*options, f"--resource-path={folder}"])
 
 
 def write_latex(text, folder):
     options = [f"--template={TEMPLATES / 'ieee.tex'}", "--natbib"]
-    _pandoc(text, "latex", folder / "report.tex", options, folder)
+    pandoc(text, "latex", folder / "report.tex", options)
 
 
 def write_pdf(typst_text, folder):
@@ -181,14 +175,13 @@ def write_pdf(typst_text, folder):
     if has_tex():
         command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+        kept = shutil.copy(folder / "report.log", folder.parent)
         if done.returncode:
-            kept = folder.parent / "report.log"
-            shutil.copy(folder / "report.log", kept)
             raise ReportError(f"LaTeX failed; its log is {kept}")
         return
     print("LaTeX is not installed: the PDF is made with Typst", file=sys.stderr)
-    options = ["-Vfontsize=10pt", "-Vpapersize=a4", "--number-sections"]
-    _pandoc(typst_text, "typst", folder / "report.typ", [*options, *_citeproc()], folder)
+    options = ["-Vfontsize=10pt", "-Vpapersize=a4", "--number-sections", *_citeproc(folder)]
+    pandoc(typst_text, "typst", folder / "report.typ", options)
     typst.compile(folder / "report.typ", output=folder / "report.pdf", root=folder)
 
 
@@ -199,20 +192,9 @@ def has_tex():
     return subprocess.run(["kpsewhich", "IEEEtran.cls"], capture_output=True).returncode == 0
 
 
-def _pandoc(text, form, path, options, folder):
-    common = ["--standalone", f"--resource-path={folder}", f"--bibliography={folder / 'refs.bib'}"]
-    common.append("--columns=1000")  # a table with longer lines would get columns of equal width
-    pypandoc.convert_text(
-        text,
-        form,
-        format="markdown+smart+link_attributes+table_attributes",
-        outputfile=str(path),
-        extra_args=[*common, *options],
-    )
-
-
-def _citeproc():
-    return ["--citeproc", f"--csl={TEMPLATES / 'numeric.csl'}", "-Mlink-citations=true"]
+def _citeproc(folder):
+    style = [f"--csl={TEMPLATES / 'numeric.csl'}", f"--bibliography={folder / 'refs.bib'}"]
+    return ["--citeproc", *style, "-Mlink-citations=true"]
 
 
 def _cell(value, column):

@@ -122,6 +122,16 @@ def test_claims_are_judged_by_sign_and_chance(gain, p, says):
     assert says in conclusions.on_claim("A beats B", gain, p)
 
 
+@pytest.mark.parametrize(
+    "shift, says", [(0.2, "yes"), (-0.2, "the opposite"), (0.0, "not to be told")]
+)
+def test_which_of_two_is_lower_is_read_from_paired_values(shift, says):
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 30))
+    values = pd.DataFrame({"grad_cam": noise[0], "rise": noise[1] + shift})
+    told = conclusions.on_lower(values, "drop", TITLES)
+    assert told.startswith("Grad-CAM has a lower drop than RISE") and says in told
+
+
 @pytest.mark.parametrize("low, says", [(0.3, "RISE 0.50"), (-0.1, "no method surely keeps")])
 def test_maps_that_outlive_the_network_are_named(low, says):
     rows = [("rise", "rank_correlation", 0.5, low), ("random", "rank_correlation", 1.0, 1.0)]

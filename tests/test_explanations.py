@@ -32,3 +32,8 @@ def test_second_maps_are_those_of_the_input_times_the_map_and_unknown_ones_stay_
     expected = explain(model, multiplied(X[:1], maps["grad_cam"][:1]), TARGET[:1], "grad_cam")
     np.testing.assert_allclose(again[:1], expected, atol=1e-6)
     assert np.isnan(again[2]).all() and np.isfinite(again[[0, 1, 3, 4]]).all()
+
+
+def test_methods_that_ask_the_model_hundreds_of_times_are_costly():
+    cheap, costly = explanations.by_cost(["rise", "grad_cam", "random", "score_cam"])
+    assert cheap == ["grad_cam", "random"] and costly == ["rise", "score_cam"]

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
@@ -15,7 +16,9 @@ from xai_utils.results import REPOSITORY, REPRODUCTION_COLUMNS, SCORE_COLUMNS
 sys.path.insert(0, str(REPOSITORY / "report"))
 import build  # noqa: E402
 
-NAMES = ["values.json", "tables.json", "scores.csv", "reproduction.csv", "run.json"]
+NAMES = [
+    "values.json", "tables.json", "made_in.json", "scores.csv", "reproduction.csv", "run.json",
+]  # fmt: skip
 
 
 def run_all(output, *arguments, **environment):
@@ -62,6 +65,7 @@ def test_quick_profile_from_nothing_then_again_then_after_a_change(tmp_path, mon
     results, report = tmp_path / "results/quick", tmp_path / "report/build/quick"
     _check_results(results)
     _check_report(report)
+    _check_links(report)
     _check_pdf_without_tex(tmp_path, monkeypatch)
 
     started = time.time()
@@ -132,3 +136,39 @@ def _check_report(folder):
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
     assert r"\includegraphics{figures/mnist1d_roc.pdf}" in (folder / "report.tex").read_text()
     assert not list(folder.rglob("partial-*"))
+    _check_latex(folder)
+
+
+def _check_latex(folder):
+    """The PDF by LaTeX says everything, and nothing that was not filled in."""
+    if not build.has_tex():
+        return
+    log = (folder / "report.log").read_text(errors="replace")
+    assert "undefined" not in log
+    overfull = [float(width) for width in re.findall(r"Overfull \\hbox \(([\d.]+)pt", log)]
+    assert max(overfull, default=0) <= 5
+    said = subprocess.run(["pdftotext", folder / "report.pdf", "-"], capture_output=True, text=True)
+    for word in ("??", "nan", "None", "TODO", "{{"):
+        assert not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", said.stdout), word
+    heads = re.findall(r"^# ([\w ]+)", (REPOSITORY / "report/report.md").read_text(), flags=re.M)
+    letters = re.sub(r"\W", "", said.stdout).lower()
+    assert [head for head in heads if re.sub(r"\W", "", head).lower() not in letters] == []
+
+
+def _check_links(folder):
+    """Every link of every page leads somewhere, and nothing is loaded from elsewhere."""
+    pages = {path: path.read_text() for path in folder.rglob("*.html")}
+    assert len(pages) >= 11
+    names = {path: set(re.findall(r'\sid="([^"]+)"', page)) for path, page in pages.items()}
+    for path, page in pages.items():
+        loaded = re.findall(r'<(?:script|img|link|iframe|source)\b[^>]*?(?:src|href)="([^"]+)"', page)
+        assert [address for address in loaded if re.match("https?:|//", address)] == []
+        assert "@import" not in page and "url(http" not in page
+        for address in set(re.findall(r'<a\b[^>]*?href="([^"]+)"', page)):
+            if re.match("https?:|mailto:|data:", address):
+                continue
+            file, _, name = address.partition("#")
+            target = (path.parent / file).resolve() if file else path
+            assert target.exists(), f"{path.name} leads to {address}"
+            if name and target in names:
+                assert unquote(name) in names[target], f"{path.name} leads to {address}"

@@ -2,7 +2,9 @@
 
 import re
 import sys
+from types import SimpleNamespace
 
+import nbformat
 import pytest
 
 from xai_utils.attributions import METHODS
@@ -11,6 +13,8 @@ from xai_utils.results import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "report"))
 import build  # noqa: E402
+from common import ReportError, printed, tile  # noqa: E402
+
 
 @pytest.fixture(params=build.FIGURE_SUFFIX)
 def page(request, tmp_path):
@@ -18,25 +22,32 @@ def page(request, tmp_path):
     for name in ("curves", "maps"):
         (tmp_path / "figures" / f"{name}{build.FIGURE_SUFFIX[request.param]}").touch()
     tables = {"scores": {"columns": ["name", "share"], "data": [["a_b", 0.25], ["c", None]]}}
+    cells = [nbformat.v4.new_code_cell(id="cell-03", execution_count=4)]
+    found = SimpleNamespace(
+        values={"data.size": 3},
+        tables=tables,
+        made_in={"curves": ["01", 4], "maps": ["01", 4]},
+        notebooks={"01": nbformat.v4.new_notebook(cells=cells)},
+    )
     known = {"curves": ("Fig.", 1), "maps": ("Fig.", 2)}
-    return build.Page(request.param, tmp_path, {"data.size": 3}, tables, {}, known)
+    return build.Page(request.param, tmp_path, found, {}, known)
 
 
 def test_a_value_that_no_run_produced_fails(page):
     assert page.value("data.size") == 3
-    with pytest.raises(build.ReportError, match="data.length"):
+    with pytest.raises(ReportError, match="data.length"):
         page.value("data.length")
 
 
 def test_figures_and_tables_that_no_run_produced_fail(page):
-    with pytest.raises(build.ReportError, match="no notebook made"):
+    with pytest.raises(ReportError, match="no notebook made"):
         page.figure("histogram", "A histogram")
-    with pytest.raises(build.ReportError, match="no notebook recorded"):
+    with pytest.raises(ReportError, match="no notebook recorded"):
         page.table("sizes", "Sizes", {"n": "n"})
 
 
 def test_a_reference_to_what_is_not_shown_fails(page):
-    with pytest.raises(build.ReportError, match="does not show"):
+    with pytest.raises(ReportError, match="does not show"):
         page.ref("histogram")
 
 
@@ -48,7 +59,7 @@ def test_figures_are_numbered_in_their_order(page):
 
 def test_two_things_of_one_name_fail(page):
     page.figure("maps", "Maps")
-    with pytest.raises(build.ReportError, match="two things named 'maps'"):
+    with pytest.raises(ReportError, match="two things named 'maps'"):
         page.figure("maps", "Maps again")
 
 
@@ -69,11 +80,11 @@ def test_latex_marks_are_escaped():
     [(0.25, ".1%", "25.0%"), (-0.04, "+.2f", "−0.04"), (-0.00001, "+.4f", "+0.0000"), (-0.001, ".2f", "0.00")],
 )
 def test_numbers_have_a_real_minus_and_none_before_a_zero(number, form, text):
-    assert build.printed(number, form) == text
+    assert printed(number, form) == text
 
 
 def test_tables_can_cite(page):
-    page.tables["scores"]["data"][0][0] = "kather2016"
+    page.found.tables["scores"]["data"][0][0] = "kather2016"
     text = page.table("scores", "Scores", {"name": ("Source", "cite")})
     assert {"latex": r"\cite{kather2016}"}.get(page.form, "[@kather2016]") in text
 
@@ -90,6 +101,35 @@ def test_every_citation_has_an_entry_and_every_entry_is_cited():
 def test_prose_holds_no_measured_number():
     """Rates and accuracies come from the run. What may stand: the settings of the course."""
     prose = (REPOSITORY / "report/report.md").read_text()
-    prose = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\[?@\w+|SHA-256|MNIST-1D|1-D|F1|VGG-7|\$\$.*?\$\$|\$.*?\$", "", prose, flags=re.S)
+    prose = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?\}|\[?@\w+|SHA-256|MNIST-1D|1-D|F1|VGG-7|\$\$.*?\$\$|\$.*?\$", "", prose, flags=re.S)
     allowed = {"90", "95", "30", "4", "8", "40", "25", "150"}
     assert set(re.findall(r"\d+(?:\.\d+)?", prose)) <= allowed
+
+
+@pytest.mark.parametrize("page", ["html"], indirect=True)
+def test_a_figure_on_the_screen_leads_to_its_cell_and_its_numbers(page):
+    text = page.figure("maps", "Maps")
+    assert "(walkthrough/01.html#cell-03)" in text and "(data/maps.csv)" in text
+
+
+def test_tiles_are_named_in_words():
+    assert tile("13859_CRC-Prim-HE-04_033.tif_Row_601_Col_1") == "tile 13859 (image 04_033, row 601, column 1)"
+    assert tile("test-3-0001") == "test-3-0001"
+
+
+def test_sections_are_read_from_the_page():
+    page = '<h1 data-number="2" id="methods"><span>2</span></h1><h2 data-number="2.1"\nid="grad-cam">'
+    assert build.sections(page) == {"methods": "Section 2", "grad-cam": "Section 2.1"}
+
+
+@pytest.mark.parametrize("page", ["html"], indirect=True)
+def test_a_figure_that_the_text_never_mentions_fails(page, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "HERE", tmp_path)
+    page.found.run = {}
+    show = '{{ figure("maps", "Maps") }}'
+    (tmp_path / "report.md").write_text(show)
+    with pytest.raises(ReportError, match="shows maps and never refers"):
+        build.fill(page.found, "html", page.folder)
+    (tmp_path / "report.md").write_text('{{ ref("maps") }} shows maps. ' + show)
+    text, numbers = build.fill(page.found, "html", page.folder)
+    assert "[Fig. 1](#maps)" in text and numbers == {"maps": ("Fig.", 1)}

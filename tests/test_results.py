@@ -1,10 +1,12 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from xai_utils import plots, results
+from xai_utils.data import Samples
 
 SCORES = pd.DataFrame([["mnist1d", "ours", "random", "drop_rate", 0.3, "black", "exact", "a", 0.5]],
                       columns=list(results.SCORE_COLUMNS))  # fmt: skip
@@ -79,3 +81,30 @@ def test_figures_are_saved_for_print_and_screen_alike_each_time(output):
         run.figure("curves", plots.training_curves({"recipe": history}))
         contents.append([(run.figures / f"curves{s}").read_bytes() for s in (".pdf", ".svg")])
     assert contents[0] == contents[1]
+
+
+def test_figures_and_tables_remember_the_cell_that_made_them(output, monkeypatch):
+    monkeypatch.setattr(results, "get_ipython", lambda: SimpleNamespace(execution_count=7))
+    run = a_run()
+    run.table("sizes", pd.DataFrame({"n": [1]}))
+    run.figure("curves", plots.training_curves({}))
+    run.finish()
+    results.collect("quick")
+    made_in = json.loads((output / "results/quick/made_in.json").read_text())
+    assert made_in == {"sizes": ["01_first", 7], "curves": ["01_first", 7]}
+
+
+def test_a_figure_has_its_numbers_beside_it(output):
+    history = {"loss": [2.0], "val_loss": [3.0], "accuracy": [0.1], "val_accuracy": [0.2]}
+    a_run().figure("curves", plots.training_curves({"course": history}))
+    table = pd.read_csv(output / "figures/quick/01_first/curves.csv")
+    assert table.y.tolist() == [2.0, 3.0, 0.1, 0.2]
+
+
+def test_samples_are_handed_on_whole(output):
+    samples = Samples(np.zeros((2, 4, 1)), np.array([0, 1]), np.array(["a", "b"]))
+    maps = {"grad_cam": np.array([[1.0] * 4, [np.nan] * 4])}
+    a_run().samples("mnist1d", samples, ["0", "1"], np.eye(2), maps)
+    with np.load(output / "results/quick/parts/01_first_mnist1d.npz") as kept:
+        assert kept["names"].tolist() == ["a", "b"] and kept["classes"].tolist() == ["0", "1"]
+        np.testing.assert_array_equal(kept["map grad_cam"], maps["grad_cam"])

@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 
-from xai_utils.metrics.statistics import LEVEL, SETTING, label, winner
+from xai_utils.metrics.statistics import LEVEL, SETTING, holm_wilcoxon, label, winner
 from xai_utils.wording import listed, some
 
 
@@ -120,6 +120,17 @@ def on_claim(claim, gain, p):
         return f"{claim}: not to be told here (mean difference {gain:+.3f}, p = {p:.3f})."
     found = "yes" if gain > 0 else "the opposite"
     return f"{claim}: {found} (mean difference {gain:+.3f}, p = {p:.3g})."
+
+
+def on_lower(values, what, titles):
+    """Whether the first of two methods has lower values than the second.
+
+    ``values`` has a column for each of the two and a row for each independent sample.
+    """
+    first, second = values
+    gain = float((values[second] - values[first]).mean())
+    claim = f"{titles[first]} has a lower {what} than {titles[second]}"
+    return on_claim(claim, gain, float(holm_wilcoxon(values).iloc[0, 1]))
 
 
 def on_randomization(summary, titles, controls):

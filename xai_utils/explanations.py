@@ -2,16 +2,20 @@
 
 import numpy as np
 
-from xai_utils.attributions import ACTIVATION, CONTROLS, GRADIENTS, METHODS, explain
+from xai_utils.attributions import METHODS, explain
 from xai_utils.cache import remembered
 from xai_utils.metrics.faithfulness import is_defined, multiplied
-
-CHEAP = (GRADIENTS, ACTIVATION, CONTROLS)
 
 
 def firsts(y, count):
     """The places of the first ``count`` samples of each class, of all where there are fewer."""
     return np.sort(np.concatenate([np.flatnonzero(y == label)[:count] for label in np.unique(y)]))
+
+
+def by_cost(methods):
+    """The methods that are cheap, and those that are costly."""
+    costly = [name for name in methods if METHODS[name].costly]
+    return [name for name in methods if name not in costly], costly
 
 
 def maps_of(model, x, target, methods, options, batch_size=32):
@@ -28,11 +32,10 @@ def maps_of(model, x, target, methods, options, batch_size=32):
 def maps_of_some(model, x, target, some, methods, options, batch_size=32):
     """``{method: maps}`` of the samples at ``some``.
 
-    Methods that follow gradients or weight feature maps explain all of ``x`` all the same, since
-    other notebooks ask for that; the others, which are costly, only these.
+    The costly methods explain only these, the others all of ``x`` all the same, since other notebooks
+    ask for that.
     """
-    cheap = [name for name in methods if METHODS[name].family in CHEAP]
-    costly = [name for name in methods if name not in cheap]
+    cheap, costly = by_cost(methods)
     maps = maps_of(model, x, target, cheap, options, batch_size)
     few = maps_of(model, x[some], target[some], costly, options, batch_size)
     return {name: maps[name][some] if name in maps else few[name] for name in methods}

@@ -144,7 +144,7 @@ def signal_maps(signals, row_titles, maps, templates):
     ``maps`` is ``{title: (n, 40)}``; ``templates`` as in :func:`signals_with_templates`.
     """
     rows, columns = len(signals), len(maps) + 1
-    size = (max(PAGE, 1.2 * columns), 1.15 * rows + 0.4)
+    size = (max(PAGE, 1.1 * columns), 0.85 * rows + 0.5)
     figure, axes = _subplots(rows, columns, figsize=size, squeeze=False)
     for row, signal in enumerate(signals):
         for axis, (title, values) in zip(axes[row], maps.items()):
@@ -245,7 +245,7 @@ def bars(summary, hue, label):
     return figure
 
 
-def signals_with_truth(signals, intervals, maps):
+def signals_with_truth(signals, titles, intervals, maps):
     """Signals ``(n, 40)`` with the true interval shaded, and a strip for each of ``maps`` below."""
     heights = (3, *[0.5] * len(maps))
     size = (PAGE, 1.3 + 0.28 * len(maps))
@@ -257,6 +257,7 @@ def signals_with_truth(signals, intervals, maps):
         top.axvspan(places[0] - 0.5, places[-1] + 0.5, color="0.85")
         top.plot(signal, color="black")
         top.set(xlim=(-0.5, len(signal) - 0.5), yticks=[])
+        top.set_title(titles[column], fontsize=7)
         for axis, (title, values) in zip(axes[1:, column], maps.items()):
             colours, norm = _colours(values[column], signed=values.min() < 0)
             axis.imshow(
@@ -299,7 +300,7 @@ def score_grid(table, marked):
 
     ``marked`` are the settings that do not discriminate, crossed out at their names.
     """
-    figure, axis = _subplots(figsize=(PAGE, 0.2 * len(table) + 1.3))
+    figure, axis = _subplots(figsize=(PAGE, 0.15 * len(table) + 1.2))
     names = [f"{name} ✕" if name in marked else name for name in table.columns]
     sns.heatmap(
         table.set_axis(names, axis=1), annot=True, fmt=".2f", annot_kws={"fontsize": 5.5},
@@ -351,10 +352,10 @@ def critical_difference(values, p_values, titles):
 def agreement(table):
     """A square table of correlations, the half below the diagonal."""
     size = min(PAGE, 0.34 * len(table) + 1.2)
-    figure, axis = _subplots(figsize=(size, size * 0.9))
+    figure, axis = _subplots(figsize=(size, 0.2 * len(table) + 1.0))
     hidden = np.triu(np.ones(table.shape, bool))
     sns.heatmap(
-        table, mask=hidden, vmin=-1, vmax=1, cmap=SIGNED_MAP, annot=True, fmt=".2f", square=True,
+        table, mask=hidden, vmin=-1, vmax=1, cmap=SIGNED_MAP, annot=True, fmt=".2f",
         annot_kws={"fontsize": 6}, cbar_kws={"shrink": 0.6}, ax=axis,
     )  # fmt: skip
     axis.set(xlim=(0, len(table) - 1), ylim=(len(table), 1))

@@ -19,6 +19,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from IPython import get_ipython
+
+from xai_utils.figure_data import drawn
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCORE_COLUMNS = (
@@ -45,7 +48,7 @@ class Run:
         self.part = {
             "values": {},
             "tables": {},
-            "figures": [],
+            "made_in": {},
             "scores": [],
             "reproduction": [],
             "provenance": {},
@@ -70,6 +73,7 @@ class Run:
     def table(self, name, frame):
         """Record a table under ``name`` and return it, to be shown."""
         self.part["tables"][name] = json.loads(frame.to_json(orient="split", index=False))
+        self._made(name)
         return frame
 
     def scores(self, frame):
@@ -84,15 +88,30 @@ class Run:
         self.part["reproduction"].append(frame[list(REPRODUCTION_COLUMNS)])
 
     def figure(self, name, figure):
-        """Save a figure for print (PDF) and for the screen (SVG), and return it, to be shown."""
-        self.figures.mkdir(parents=True, exist_ok=True)
+        """Save a figure for print (PDF), for the screen (SVG) and as numbers (CSV), and return it,
+        to be shown."""
         for suffix, metadata in ((".pdf", {"CreationDate": None}), (".svg", {"Date": None})):
             path = self.figures / (name + suffix)
             partial = path.with_name("partial-" + path.name)
+            partial.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(partial, metadata=metadata)
             partial.rename(path)
-        self.part["figures"].append(name)
+        write(self.figures / f"{name}.csv", drawn(figure).to_csv(index=False, float_format="%.4g"))
+        self._made(name)
         return figure
+
+    def samples(self, dataset, samples, classes, probabilities, maps):
+        """Hand on samples with the network's answers and their maps, for the explorer.
+
+        ``maps`` is ``{method: (n, *space)}``, NaN where a sample was not explained.
+        """
+        path = self._part_path(f"_{dataset}.npz")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name("partial-" + path.name)
+        about = {"x": samples.x, "y": samples.y, "names": samples.names, "classes": classes}
+        own = {f"map {name}": found for name, found in maps.items()}
+        np.savez(partial, probabilities=probabilities, **about, **own)
+        partial.rename(path)
 
     def provenance(self, **facts):
         """Record what the results depend on: seeds, checksums of data and weights."""
@@ -109,6 +128,11 @@ class Run:
         part["seconds"] = round(time.time() - self.started, 1)
         write(self._part_path(".json"), json.dumps(part, indent=1, allow_nan=False))
 
+    def _made(self, name):
+        """Remember which cell made a figure or table: its execution count, None outside notebooks."""
+        shell = get_ipython()
+        self.part["made_in"][name] = [self.notebook, shell.execution_count if shell else None]
+
     def _part_path(self, suffix):
         return self.folder / "parts" / (self.notebook + suffix)
 
@@ -119,7 +143,7 @@ def collect(profile):
     parts = {
         path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("parts/*.json"))
     }
-    for name in ("values", "tables"):
+    for name in ("values", "tables", "made_in"):
         joined = {}
         for part in parts.values():
             if twice := joined.keys() & part[name].keys():

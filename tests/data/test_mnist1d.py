@@ -143,6 +143,19 @@ def test_the_templates_are_found_in_the_intervals_and_not_beside_them(intervals)
     assert all(resemblance(shift) < 0.3 for shift in (-4, -2, 2, 4))
 
 
+def test_a_template_that_stands_twice_is_found_at_its_other_place():
+    template = np.array([0.0, 2.0, 1.0, 3.0])
+    signal = np.zeros(20)
+    signal[3:7], signal[12:16] = template, 0.5 * template + 1  # higher and flatter: the same shape
+    inside = np.zeros(20, bool)
+    inside[3:7] = True
+    assert mnist1d.resemblance_elsewhere(signal, inside, template) == pytest.approx(1)
+    signal[12:16] = 0.0
+    signal[17] = 1.0
+    assert mnist1d.resemblance_elsewhere(signal, inside, template) < 0.9
+    assert np.isnan(mnist1d.resemblance_elsewhere(signal[:6], inside[:6], template))
+
+
 def test_intervals_of_other_draws_are_refused(monkeypatch):
     arrays = mnist1d._generate()
     other = arrays | {"y_test": arrays["y_test"][::-1]}

@@ -28,7 +28,8 @@ from xai_utils.models import batches, building_once, predict
 @dataclass(frozen=True)
 class Method:
     """An entry of the table: the function, its name in print, its key in ``refs.bib``, its family,
-    what it costs a sample, and what it asks of the model."""
+    what it costs a sample, what it asks of the model, whether it draws at random, and whether it is
+    so costly that the notebooks explain only some samples with it."""
 
     function: Callable
     title: str
@@ -37,6 +38,7 @@ class Method:
     passes: str
     needs: str
     stochastic: bool = False
+    costly: bool = False
 
 
 GRADIENTS, ACTIVATION, MASKS, SURROGATES = "gradients", "class activation", "masks", "surrogates"
@@ -54,15 +56,15 @@ METHODS = {
     "grad_cam": Method(cam.grad_cam, "Grad-CAM", "selvaraju2017gradcam", ACTIVATION, "1 + 1 back", CONVOLUTION),
     "grad_cam_pp": Method(cam.grad_cam_pp, "Grad-CAM++", "chattopadhay2018gradcampp", ACTIVATION, "1 + 1 back", CONVOLUTION),
     "xgrad_cam": Method(cam.xgrad_cam, "XGrad-CAM", "fu2020xgradcam", ACTIVATION, "1 + 1 back", CONVOLUTION),
-    "score_cam": Method(cam.score_cam, "Score-CAM", "wang2020scorecam", ACTIVATION, "2 + one a channel", CONVOLUTION),
+    "score_cam": Method(cam.score_cam, "Score-CAM", "wang2020scorecam", ACTIVATION, "2 + one a channel", CONVOLUTION, costly=True),
     "ablation_cam": Method(cam.ablation_cam, "Ablation-CAM", "desai2020ablationcam", ACTIVATION, "1 + one of the head a channel", CONVOLUTION),
     "integrated_grad_cam": Method(cam.integrated_grad_cam, "Integrated Grad-CAM", "sattarzadeh2021integrated", ACTIVATION, "21 + 21 back", CONVOLUTION),
     "guided_grad_cam": Method(cam.guided_grad_cam, "Guided Grad-CAM", "selvaraju2017gradcam", ACTIVATION, "2 + 2 back", "a convolution, ReLU"),
-    "rise": Method(masks.rise, "RISE", "petsiuk2018rise", MASKS, "1000", ANY, stochastic=True),
-    "sise": Method(masks.sise, "SISE", "sattarzadeh2021sise", MASKS, "up to one a channel, 1 + 1 back a block", CONVOLUTION),
-    "lime": Method(surrogates.lime, "LIME", "ribeiro2016lime", SURROGATES, "400", ANY, stochastic=True),
-    "shap": Method(surrogates.shap, "SHAP", "lundberg2017shap", SURROGATES, "about 400", ANY, stochastic=True),
-    "tf_explain_integrated_gradients": Method(gradients.tf_explain_integrated_gradients, "Integrated Gradients (tf-explain)", "tfexplain", LIBRARY, "10 + 10 back", SMOOTH),
+    "rise": Method(masks.rise, "RISE", "petsiuk2018rise", MASKS, "1000", ANY, stochastic=True, costly=True),
+    "sise": Method(masks.sise, "SISE", "sattarzadeh2021sise", MASKS, "up to one a channel, 1 + 1 back a block", CONVOLUTION, costly=True),
+    "lime": Method(surrogates.lime, "LIME", "ribeiro2016lime", SURROGATES, "400", ANY, stochastic=True, costly=True),
+    "shap": Method(surrogates.shap, "SHAP", "lundberg2017shap", SURROGATES, "about 400", ANY, stochastic=True, costly=True),
+    "tf_explain_integrated_gradients": Method(gradients.tf_explain_integrated_gradients, "Integrated Gradients (tf-explain)", "tfexplain", LIBRARY, "10 + 10 back", SMOOTH, costly=True),
     "random": Method(controls.random, "Random", "", CONTROLS, "0", "nothing", stochastic=True),
     "random_smooth": Method(controls.random_smooth, "Random, smooth", "", CONTROLS, "0", "nothing", stochastic=True),
     "center": Method(controls.center, "Center", "", CONTROLS, "0", "nothing"),

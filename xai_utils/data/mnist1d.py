@@ -57,6 +57,20 @@ def template_intervals():
     return heights >= (heights.min() + heights.max()) / 2
 
 
+def resemblance_elsewhere(signal, inside, template):
+    """How much another place of a signal ``(40,)`` looks like the template: a correlation.
+
+    The highest over all places as long as the true interval ``inside``, bool ``(40,)``, and without
+    any of its points; flat places look like nothing. NaN where there is none.
+    """
+    size = int(np.sum(inside))
+    places = np.lib.stride_tricks.sliding_window_view(np.arange(len(signal)), size)
+    others = signal[places[~inside[places].any(axis=1)]]
+    resized = np.interp(np.linspace(0, len(template) - 1, size), np.arange(len(template)), template)
+    found = [np.corrcoef(resized, other)[0, 1] for other in others if np.ptp(other)]
+    return max(found, default=np.nan)
+
+
 def checksum(arrays):
     """The SHA-256 of the generated arrays, rounded to six decimals."""
     digest = hashlib.sha256()

@@ -1,0 +1,79 @@
+"""The walkthrough: every question of Project A with the cell, the figure and the value that answer
+it, beside the executed notebooks.
+"""
+
+import copy
+from pathlib import Path
+
+import nbformat
+import yaml
+from common import ReportError, environment, pandoc, value_of
+
+HERE = Path(__file__).resolve().parent
+TEMPLATES = HERE / "templates"
+HTML = ["--mathml", "--embed-resources", f"--css={TEMPLATES / 'style.css'}", "-Vdocument-css=false"]
+HTML += [f"--lua-filter={TEMPLATES / 'scroll.lua'}"]
+
+
+def write_walkthrough(found, folder, places):
+    """``index.html`` and a page for each notebook.
+
+    ``places`` are the names that the report gives to its figures, tables and sections; a row of the
+    rubric that points to another one is an error.
+    """
+    folder.mkdir()
+    for name, notebook in found.notebooks.items():
+        write_notebook(notebook, folder / f"{name}.html")
+    rubric = yaml.safe_load((HERE / "rubric.yaml").read_text())
+    text = environment().from_string((HERE / "walkthrough.md").read_text()).render(
+        tasks=[task | {"rows": rows(found, task["questions"], places)} for task in rubric],
+        notebooks={name: title(notebook) for name, notebook in found.notebooks.items()},
+        run=found.run,
+        synthetic=found.values["hmt.source"] == "synthetic",
+    )
+    pandoc(text, "html5", folder / "index.html", [*HTML, "-Mlang=en"])
+
+
+def rows(found, questions, places):
+    """The rows of the rubric with their addresses and what came out."""
+    filled = []
+    for question in questions:
+        notebook, heading = question["cell"]
+        if unknown := set(question["shows"]) - set(places):
+            raise ReportError(f"rubric.yaml points to {', '.join(unknown)}, which the report lacks")
+        text = environment().from_string(question["value"])
+        filled.append(
+            {"marks": ""}
+            | question
+            | {
+                "address": f"{notebook}.html#{cell_under(found.notebooks[notebook], heading)}",
+                "value": text.render(value=lambda key: value_of(found, key)),
+                "shown": [f"[{places[name]}](../report.html#{name})" for name in question["shows"]],
+            }
+        )
+    return filled
+
+
+def cell_under(notebook, heading):
+    """The name of the cell with a heading."""
+    for cell in notebook.cells:
+        lines = cell.source.splitlines() if cell.cell_type == "markdown" else []
+        if heading in (line.lstrip("# ") for line in lines if line.startswith("#")):
+            return cell.id
+    raise ReportError(f"rubric.yaml points to the heading {heading!r}, which no cell has")
+
+
+def title(notebook):
+    return notebook.cells[0].source.splitlines()[0].lstrip("# ")
+
+
+def write_notebook(notebook, path):
+    """An executed notebook as a page, without what libraries wrote to stderr."""
+    shown = copy.deepcopy(notebook)
+    for cell in shown.cells:
+        cell.metadata.clear()
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+    options = [f"-Mpagetitle={title(notebook)}", "-Mlang=en", "--toc", "--toc-depth=3"]
+    options.append(f"--include-before-body={TEMPLATES / 'notebook_head.html'}")
+    pandoc(nbformat.writes(shown), "html5", path, [*HTML, *options], source="ipynb+smart")
