@@ -79,6 +79,7 @@ rule notebook:
         f"{RESULTS}/parts/{{notebook}}.json",
         f"{RESULTS}/parts/{{notebook}}_scores.csv",
         f"{RESULTS}/parts/{{notebook}}_reproduction.csv",
+        f"{RESULTS}/parts/{{notebook}}_samples.npz",
         directory(f"{FIGURES}/{{notebook}}"),
     params:
         settings=lambda wildcards: profile_section(PROFILE, wildcards.notebook),
@@ -103,6 +104,7 @@ rule report:
     input:
         COLLECTED,
         expand(f"{RESULTS}/notebooks/{{notebook}}.ipynb", notebook=NOTEBOOKS),
+        expand(f"{RESULTS}/parts/{{notebook}}_samples.npz", notebook=NOTEBOOKS),
         expand(f"{FIGURES}/{{notebook}}", notebook=NOTEBOOKS),
         glob(f"{SOURCE}/report/*.*"),
         glob(f"{SOURCE}/report/templates/*"),

@@ -16,51 +16,53 @@ from pathlib import Path
 
 import jinja2
 import typst
-from common import ReportError, cell_that_made, environment, load, pandoc, printed, value_of
+from common import (
+    HTML, TEMPLATES, ReportError, cell_that_made, environment, load, pandoc, printed, value_of,
+)  # fmt: skip
 from explorer import write_explorer
-from walkthrough import HTML, write_walkthrough
+from walkthrough import write_walkthrough
 
 from xai_utils.results import output_root
 
 HERE = Path(__file__).resolve().parent
-TEMPLATES = HERE / "templates"
+KEPT = (".html", ".tex", ".pdf", ".log")
 FIGURE_SUFFIX = {"html": ".svg", "latex": ".pdf", "typst": ".svg"}
 
 
-OUTPUTS = [f"report.{form}" for form in ("html", "tex", "pdf")]
-OUTPUTS += ["refs.bib", "figures", "data", "walkthrough", "explorer"]
-
-
 def build(profile):
-    """Build everything in a folder of its own, then put it in its place at once."""
+    """Build everything in a folder of its own, then put it in the place of the last."""
     found = load(profile)
     target = output_root() / "report" / "build" / profile
-    target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target, prefix="partial-") as folder:
-        folder = Path(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"partial-{profile}-") as place:
+        folder = Path(place) / "new"
+        folder.mkdir()
         shutil.copy(HERE / "refs.bib", folder)
         copy_figures(output_root() / "figures" / profile, folder)
         texts = {form: fill(found, form, folder) for form in FIGURE_SUFFIX}
         write_html(texts["html"][0], folder)
         write_latex(texts["latex"][0], folder)
         write_pdf(texts["typst"][0], folder)
+        for file in folder.glob("report.*"):
+            if file.suffix not in KEPT:
+                file.unlink()
         places = {name: f"{kind} {count}" for name, (kind, count) in texts["html"][1].items()}
         places |= sections((folder / "report.html").read_text())
         write_walkthrough(found, folder / "walkthrough", places)
         write_explorer(found, folder / "explorer")
-        for name in OUTPUTS:
-            if (target / name).is_dir():
-                shutil.rmtree(target / name)
-            (folder / name).rename(target / name)
+        if target.exists():
+            target.rename(Path(place) / "old")
+        folder.rename(target)
     return target
 
 
 def copy_figures(made, folder):
     """The figures and, apart, their numbers."""
-    for name in ("figures", "data"):
-        (folder / name).mkdir()
-    for file in sorted(made.glob("*/*.*")):
-        shutil.copy(file, folder / ("data" if file.suffix == ".csv" else "figures"))
+    places = {".pdf": folder / "figures", ".svg": folder / "figures", ".csv": folder / "data"}
+    for suffix, place in places.items():
+        place.mkdir(exist_ok=True)
+        for file in made.glob(f"*/*{suffix}"):
+            shutil.copy(file, place)
 
 
 def sections(html):
@@ -74,7 +76,8 @@ def fill(found, form, folder):
 
     The first pass finds out the order of figures and tables, the second knows their numbers.
     """
-    numbers = {}
+    numbers, rows = {}, found.tables["methods"]
+    titles = {row[0]: row[1] for row in rows["data"]}  # its columns begin with name and title
     for _ in range(2):
         numbers, known = {}, numbers
         page = Page(form, folder, found, numbers, known)
@@ -86,6 +89,7 @@ def fill(found, form, folder):
             table=page.table,
             ref=page.ref,
             run=found.run,
+            titles=titles,
         )
     if forgotten := numbers.keys() - page.referred:
         raise ReportError(f"report.md shows {', '.join(sorted(forgotten))} and never refers to it")
@@ -126,22 +130,23 @@ class Page:
         if self.form == "latex":
             return "\n" + _latex_figure(name, path, label, wide)
         if self.form == "html":
-            cell = cell_that_made(self.found, name)
-            label += f" [[cell]({cell}) · [data](data/{name}.csv)]{{.source}}"
+            cell, number = cell_that_made(self.found, name), self.numbers[name][1]
+            label += (
+                f' [[cell]({cell}){{aria-label="The cell that made Fig. {number}"}} · '
+                f'[data](data/{name}.csv){{aria-label="The numbers of Fig. {number}, as CSV"}}]{{.source}}'
+            )
         width = "100%" if wide else "65%"
         return f"\n![{label}]({path}){{#{name} width={width} alt=\"{caption.split('. ')[0]}\"}}\n"
 
-    def table(self, name, caption, columns, where=None, wide=False):
+    def table(self, name, caption, columns, wide=False):
         """The columns of a recorded table: ``{column: heading}`` or ``{column: (heading, format)}``.
 
-        The format ``"cite"`` makes a citation of a key. ``where`` keeps the rows whose columns have
-        those values. ``wide`` ones span both columns in LaTeX.
+        The format ``"cite"`` makes a citation of a key. ``wide`` ones span both columns in LaTeX.
         """
         if name not in self.found.tables:
             raise ReportError(f"report.md shows the table {name!r}, which no notebook recorded")
         recorded = self.found.tables[name]
         rows = [dict(zip(recorded["columns"], row)) for row in recorded["data"]]
-        rows = [row for row in rows if all(row[key] == v for key, v in (where or {}).items())]
         heads = [head if isinstance(head, str) else head[0] for head in columns.values()]
         cell = _latex_cell if self.form == "latex" else _cell
         body = [[cell(row[column], columns[column]) for column in columns] for row in rows]
@@ -175,8 +180,8 @@ def write_pdf(typst_text, folder):
     if has_tex():
         command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
-        kept = shutil.copy(folder / "report.log", folder.parent)
         if done.returncode:
+            kept = shutil.copy(folder / "report.log", folder.parents[1] / "failed.log")
             raise ReportError(f"LaTeX failed; its log is {kept}")
         return
     print("LaTeX is not installed: the PDF is made with Typst", file=sys.stderr)

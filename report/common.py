@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import jinja2
@@ -10,6 +11,12 @@ import pypandoc
 
 from xai_utils.results import output_root
 from xai_utils.wording import listed
+
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+HTML = ["--mathml", "--embed-resources", f"--css={TEMPLATES / 'style.css'}", "-Vdocument-css=false"]
+HTML += [f"--lua-filter={TEMPLATES / 'scroll.lua'}"]
+MARKDOWN = "markdown+smart+link_attributes+table_attributes"
 
 
 class ReportError(Exception):
@@ -22,6 +29,8 @@ def load(profile):
     ``made_in`` says which notebook and which of its executions made a figure or table.
     """
     results = output_root() / "results" / profile
+    if not (results / "made_in.json").exists():
+        raise ReportError(f"there are no results in {results}: run ./run_all.sh --profile {profile}")
     names = ("values", "tables", "made_in", "run")
     found = {name: json.loads((results / f"{name}.json").read_text()) for name in names}
     executed = sorted(results.glob("notebooks/*.ipynb"))
@@ -80,16 +89,13 @@ def environment(loader=None):
 
 def tile(name):
     """A tile of HMT in words, from the name of its file; names of synthetic tiles stay."""
-    return re.sub(r"(\w+?)_CRC-Prim-HE-(\w+)\.tif_Row_(\d+)_Col_(\d+)", r"tile \1 (image \2, row \3, column \4)", name)
+    return re.sub(r"(\w+?)_CRC-Prim-HE-(\w+)\.tif_Row_(\d+)_Col_(\d+)(\.tif)?", r"tile \1 (image \2, row \3, column \4)", name)
 
 
 def printed(number, form):
     """A number in a format, with a real minus, and none before a zero."""
     sign, rest = ("+", form[1:]) if form.startswith("+") else ("", form)
     return format(number, sign + "z" + rest).replace("-", "−")
-
-
-MARKDOWN = "markdown+smart+link_attributes+table_attributes"
 
 
 def pandoc(text, form, path, options, source=MARKDOWN):

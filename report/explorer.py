@@ -11,19 +11,24 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from common import ReportError
 from matplotlib import colormaps
 
 from xai_utils.plots import POSITIVE_MAP, SIGNED_MAP
 
 HERE = Path(__file__).resolve().parent
-LEVELS = 256  # of a map's points, from the most to the least salient
-PART_BYTES = 400_000  # of maps in a file
-ABOUT = {
-    "mnist1d": {"title": "MNIST-1D", "fraction": 0.3},
-    "hmt": {"title": "HMT", "fraction": 0.9},
-}
+LEVELS = 200  # of a map's points, from the most to the least salient: every whole percent is one
+PART_LETTERS = 1_000_000  # in a file of data
 SETTING = ["metric", "fraction", "fill", "rule"]
-SCORE = {"metric": "drop_rate", "fill": "black", "rule": "exact", "method": "grad_cam"}
+ABOUT = {
+    "mnist1d": {"title": "MNIST-1D", "fraction": 0.3, "credits": ""},
+    "hmt": {
+        "title": "HMT",
+        "fraction": 0.9,
+        "credits": "HMT: Kather et al. 2016, CC BY 4.0; tiles as published, maps added.",
+    },
+}
+STAND_IN = {"title": "Synthetic tissue, in the place of HMT", "credits": ""}
 
 
 def write_explorer(found, folder):
@@ -31,53 +36,71 @@ def write_explorer(found, folder):
     shutil.copytree(HERE / "explorer", folder)
     (folder / "data").mkdir()
     methods, metrics = (named(found.tables[name]) for name in ("methods", "metrics"))
-    texts = dict.fromkeys(["fraction", "fill", "rule"], str)
-    scores = pd.read_csv(found.folder / "scores.csv", dtype=texts, keep_default_na=False)
-    scores = scores[(scores.weights == "ours") & scores.rule.isin(["", "exact"])]
+    scores = scores_of(found)
     datasets = {}
-    for dataset, about in ABOUT.items():
-        (file,) = found.folder.glob(f"parts/*_{dataset}.npz")
+    for dataset, arrays in samples_of(found).items():
+        about = ABOUT[dataset]
+        if dataset == "hmt" and found.values["hmt.source"] == "synthetic":
+            about = about | STAND_IN
         own = scores[scores.dataset == dataset]
-        with np.load(file) as arrays:
-            entries = write_parts(dict(arrays), own, metrics, dataset, folder / "data")
+        entries = write_parts(arrays, own, dataset, about["fraction"], folder / "data")
+        entries["settings"] = [in_words(setting, metrics) for setting in entries["settings"]]
         datasets[dataset] = about | entries
-    if found.values["hmt.source"] == "synthetic":
-        datasets["hmt"]["title"] = "Synthetic tissue, in the place of HMT"
-    index = {"datasets": datasets, "methods": methods, "colours": colours(), "levels": LEVELS}
-    write_script(folder / "data" / "index.js", "index", index)
+    index = {"datasets": datasets, "methods": methods, "colours": colours()}
+    write_script(folder / "data" / "index.js", "index", json_of(index))
 
 
-def write_parts(arrays, scores, metrics, dataset, folder):
+def samples_of(found):
+    """``{dataset: arrays}`` of the samples that notebooks handed on."""
+    handed_on = {}
+    for file in sorted(found.folder.glob("parts/*_samples.npz")):
+        with np.load(file) as arrays:
+            if arrays:
+                handed_on[str(arrays["dataset"])] = dict(arrays)
+    if missing := ABOUT.keys() - handed_on.keys():
+        raise ReportError(f"no notebook handed on samples of {', '.join(sorted(missing))}")
+    return handed_on
+
+
+def scores_of(found):
+    """The scores of our networks by the exact rule; what is undefined is left out."""
+    texts = ["fraction", "fill", "rule"]
+    scores = pd.read_csv(found.folder / "scores.csv", dtype=dict.fromkeys(texts, str))
+    scores[texts] = scores[texts].fillna("")
+    return scores[(scores.weights == "ours") & scores.rule.isin(["", "exact"]) & scores.value.notna()]
+
+
+def write_parts(arrays, scores, dataset, fraction, folder):
     """Write the samples in files of about equal size; return what the index says of them."""
-    names, labels = arrays["names"].tolist(), arrays["y"].tolist()
     maps = {key.removeprefix("map "): array for key, array in arrays.items() if key[:4] == "map "}
-    size = max(1, PART_BYTES // (len(maps) * np.prod(arrays["x"].shape[1:-1], dtype=int)))
+    names, said = arrays["names"].tolist(), arrays["probabilities"].argmax(axis=1)
+    scores = scores[scores.method.isin(maps.keys()) & scores.item.isin(names)]
     settings = [list(key) for key in dict.fromkeys(map(tuple, scores[SETTING].to_numpy()))]
-    rows = dict(list(scores.groupby("item")))
-    probabilities = np.round(arrays["probabilities"], 4)
-    drops = scores.query(" and ".join(f"{key} == {value!r}" for key, value in SCORE.items()))
-    drops = drops[drops.fraction.astype(float) == ABOUT[dataset]["fraction"]]
-    drops = drops.set_index("item").value
-    samples = []
-    for start in range(0, len(names), size):
-        part, held = f"{dataset}-{start // size}", {}
-        for i in range(start, min(start + size, len(names))):
-            held[names[i]] = {
-                "input": encoded_input(arrays["x"][i]),
-                "probabilities": probabilities[i].tolist(),
-                "maps": {m: encoded(own[i]) for m, own in maps.items() if np.isfinite(own[i]).all()},
-                "scores": table_of(rows.get(names[i]), settings),
-            }
-            said = int(probabilities[i].argmax())
-            drop = round(float(drops[names[i]]), 3) if names[i] in drops else None
-            sure = float(probabilities[i].max())
-            samples.append([names[i], labels[i], said, round(sure, 3), drop, part])
-        write_script(folder / f"{part}.js", part, held)
+    usual = ["drop_rate", f"{fraction:g}", "black", "exact"]
+    rows, samples, part, held, letters = dict(list(scores.groupby("item"))), [], 0, {}, 0
+    for i, name in enumerate(names):
+        table = table_of(rows.get(name), settings)
+        content = {
+            "input": encoded_input(arrays["x"][i]),
+            "probabilities": arrays["probabilities"][i].round(4).tolist(),
+            "maps": {m: encoded(own[i]) for m, own in maps.items() if np.isfinite(own[i]).all()},
+            "scores": table,
+        }
+        drop = table[settings.index(usual)].get("grad_cam") if table else None
+        sure = round(float(arrays["probabilities"][i].max()), 3)
+        held[name] = json_of(content)
+        samples.append([name, int(arrays["y"][i]), int(said[i]), sure, drop, f"{dataset}-{part}"])
+        letters += len(held[name])
+        if letters > PART_LETTERS or name == names[-1]:
+            write_script(folder / f"{dataset}-{part}.js", f"{dataset}-{part}", joined(held))
+            part, held, letters = part + 1, {}, 0
     return {
         "classes": arrays["classes"].tolist(),
         "shape": list(arrays["x"].shape[1:-1]),
         "samples": samples,
-        "settings": [in_words(setting, metrics) for setting in settings],
+        "settings": settings,
+        "usual": settings.index(usual),
+        "signed": {name: bool(np.nanmin(own) < 0) for name, own in maps.items()},
     }
 
 
@@ -85,7 +108,7 @@ def table_of(rows, settings):
     """``[{method: value}, …]``, one for each setting; an empty list for a sample without scores."""
     if rows is None:
         return []
-    known = {key: {} for key in map(tuple, settings)}
+    known = {tuple(setting): {} for setting in settings}
     for row in rows.itertuples():
         setting = row.metric, row.fraction, row.fill, row.rule
         known[setting][row.method] = float(f"{row.value:.4g}")
@@ -113,11 +136,7 @@ def encoded(values):
     level = np.empty(flat.size, np.uint8)
     level[order] = np.arange(flat.size) * levels // flat.size
     middles = ((np.arange(levels) + 0.5) * flat.size / levels).astype(int)
-    return {
-        "levels": text_of(level),
-        "values": text_of(flat[order][middles].astype("<f4")),
-        "signed": bool(flat.min() < 0),
-    }
+    return {"levels": text_of(level), "values": text_of(flat[order][middles].astype("<f4"))}
 
 
 def encoded_input(x):
@@ -132,13 +151,9 @@ def text_of(array):
 
 
 def colours():
-    """The colour maps of the report, ``LEVELS`` colours each."""
+    """The colour maps of the report, 256 colours each."""
     tables = {"positive": POSITIVE_MAP, "signed": SIGNED_MAP}
-    places = np.linspace(0, 1, LEVELS)
-    return {
-        name: (255 * colormaps[table](places)[:, :3]).round().astype(int).tolist()
-        for name, table in tables.items()
-    }
+    return {name: colormaps[table](range(256), bytes=True)[:, :3].tolist() for name, table in tables.items()}
 
 
 def named(table):
@@ -147,6 +162,14 @@ def named(table):
     return {row.pop("name"): row for row in rows}
 
 
-def write_script(path, name, data):
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+def json_of(data):
+    return json.dumps(data, separators=(",", ":"), allow_nan=False)
+
+
+def joined(texts):
+    """An object whose values are JSON already."""
+    return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in texts.items()) + "}"
+
+
+def write_script(path, name, text):
     path.write_text(f"explorer.receive({json.dumps(name)}, {text});\n")

@@ -7,12 +7,9 @@ from pathlib import Path
 
 import nbformat
 import yaml
-from common import ReportError, environment, pandoc, value_of
+from common import HTML, TEMPLATES, ReportError, environment, pandoc, value_of
 
 HERE = Path(__file__).resolve().parent
-TEMPLATES = HERE / "templates"
-HTML = ["--mathml", "--embed-resources", f"--css={TEMPLATES / 'style.css'}", "-Vdocument-css=false"]
-HTML += [f"--lua-filter={TEMPLATES / 'scroll.lua'}"]
 
 
 def write_walkthrough(found, folder, places):
@@ -41,13 +38,18 @@ def rows(found, questions, places):
         notebook, heading = question["cell"]
         if unknown := set(question["shows"]) - set(places):
             raise ReportError(f"rubric.yaml points to {', '.join(unknown)}, which the report lacks")
-        text = environment().from_string(question["value"])
+        printed = {
+            name: environment().from_string(question[name]).render(
+                value=lambda key: value_of(found, key), run=found.run
+            )
+            for name in ("value", "check")
+        }
         filled.append(
             {"marks": ""}
             | question
+            | printed
             | {
                 "address": f"{notebook}.html#{cell_under(found.notebooks[notebook], heading)}",
-                "value": text.render(value=lambda key: value_of(found, key)),
                 "shown": [f"[{places[name]}](../report.html#{name})" for name in question["shows"]],
             }
         )

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import pytest
 
 from xai_utils import plots
 from xai_utils.figure_data import drawn
@@ -26,6 +27,20 @@ def test_bars_are_named_by_their_ticks_and_have_their_intervals():
     assert ends.round(9).to_numpy().tolist() == [[0.2, 0.3], [0.4, 0.7]]
 
 
+def test_vertical_bars_have_their_height():
+    table = pd.DataFrame({"confidence": [0.55, 0.95], "accuracy": [0.5, 1.0], "count": [4, 960]})
+    bars = drawn(plots.reliability(table)).query("panel == 2")
+    assert bars.y.tolist() == [4, 960] and np.allclose(bars.x, [0.55, 0.95])
+    assert set(bars.x_label) == {"confidence"} and set(bars.y_label) == {"samples"}
+
+
+def test_a_shaded_interval_has_its_ends():
+    inside = np.array([[False, True, True, False]])
+    table = drawn(plots.signals_with_truth(np.zeros((1, 4)), ["one"], inside, {"A": np.ones((1, 4))}))
+    assert table[table.series == "shaded"].x.tolist() == [0.5, 2.5]
+    assert set(table.title) == {"one"} and set(table[table.panel == 2].y_label) == {"A"}
+
+
 def test_cells_are_named_by_both_their_ticks():
     table = pd.DataFrame([[0.1, 0.2], [0.3, 0.4]], ["A", "B"], ["black", "mean"])
     cells = drawn(plots.score_grid(table, {"mean"})).query("series == 'cells'")
@@ -47,6 +62,8 @@ def test_maps_are_rows_of_pixels_and_pictures_are_named():
     assert table.panel.tolist() == [1, 2, 2, 3, 4, 4]
     assert table.row.tolist() == ["picture", 0, 1, "picture", 0, 1]
     assert table[table.panel == 4][[0, 1]].to_numpy().tolist() == [[4.0, 5.0], [6.0, 7.0]]
+    assert set(table[table.panel == 4].title) == {"Grad-CAM"}
+    assert set(table[table.panel == 4].y_label) == {"second"}
 
 
 def test_a_strip_and_its_signal_stand_in_one_panel():
@@ -55,6 +72,14 @@ def test_a_strip_and_its_signal_stand_in_one_panel():
     strip = table[table.series == "map"]
     assert strip.value.tolist() == [0.5, 0.0, 1.0] and set(strip.panel) == {1}
     assert (table.series == "7").sum() == 12
+
+
+def test_maps_beside_lines_are_refused():
+    figure, axes = plt.subplots(1, 2)
+    axes[0].imshow(np.zeros((2, 2)))
+    axes[1].plot([0, 1])
+    with pytest.raises(ValueError, match="maps and of points"):
+        drawn(figure)
 
 
 def test_a_figure_of_nothing_is_an_empty_table():

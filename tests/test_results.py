@@ -104,7 +104,11 @@ def test_a_figure_has_its_numbers_beside_it(output):
 def test_samples_are_handed_on_whole(output):
     samples = Samples(np.zeros((2, 4, 1)), np.array([0, 1]), np.array(["a", "b"]))
     maps = {"grad_cam": np.array([[1.0] * 4, [np.nan] * 4])}
-    a_run().samples("mnist1d", samples, ["0", "1"], np.eye(2), maps)
-    with np.load(output / "results/quick/parts/01_first_mnist1d.npz") as kept:
+    run = a_run()
+    run.samples("mnist1d", samples, ["0", "1"], np.eye(2), maps)
+    assert not list(output.glob("**/*.npz"))
+    run.finish()
+    with np.load(output / "results/quick/parts/01_first_samples.npz") as kept:
+        assert str(kept["dataset"]) == "mnist1d"
         assert kept["names"].tolist() == ["a", "b"] and kept["classes"].tolist() == ["0", "1"]
         np.testing.assert_array_equal(kept["map grad_cam"], maps["grad_cam"])

@@ -28,17 +28,24 @@ def found():
     notebook = new_notebook(cells=[new_markdown_cell("# 1 · One\n\n## Sums", id="head"), code])
     values = {"share": 0.25}
     notebook = split_at_headings(notebook)
-    return SimpleNamespace(notebooks={"01": notebook}, values=values, made_in={"table": ["01", 2], "old": ["01", 7]})
+    made_in = {"table": ["01", 2], "old": ["01", 7]}
+    run = {"profile": "quick"}
+    return SimpleNamespace(notebooks={"01": notebook}, values=values, made_in=made_in, run=run)
 
 
-ROW = {"cell": ["01", "Sums"], "shows": ["table"], "value": "{{ value('share') | percent }}"}
+ROW = {
+    "cell": ["01", "Sums"],
+    "shows": ["table"],
+    "value": "{{ value('share') | percent }}",
+    "check": "See {{ run.profile }}",
+}
 
 
 def test_a_row_has_its_cell_its_place_and_its_value(found):
     (row,) = walkthrough.rows(found, [ROW], {"table": "Table 3"})
     assert row["address"] == "01.html#head-1"
     assert row["shown"] == ["[Table 3](../report.html#table)"]
-    assert row["value"] == "25.0 %"
+    assert row["value"] == "25.0 %" and row["check"] == "See quick"
 
 
 @pytest.mark.parametrize(
@@ -72,6 +79,11 @@ def test_the_rubric_points_to_headings_that_the_notebooks_have(question):
     notebook, heading = question["cell"]
     cells = nbformat.read(REPOSITORY / f"notebooks/{notebook}.ipynb", 4)
     assert walkthrough.cell_under(cells, heading)
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["asks"])
+def test_what_came_out_is_filled_in_from_the_run(question):
+    assert "value('" in question["value"]
 
 
 def test_the_rubric_has_the_marks_that_the_sources_give():

@@ -7,6 +7,7 @@ methods are called in print.
 from collections import Counter
 
 import numpy as np
+from scipy.stats import rankdata
 
 from xai_utils.metrics.statistics import LEVEL, SETTING, holm_wilcoxon, label, winner
 from xai_utils.wording import listed, some
@@ -16,10 +17,11 @@ def on_settings(verdicts):
     """How many settings of the metrics tell methods apart, and what spoils the others."""
     total, useful = len(verdicts), int(verdicts.discriminative.sum())
     if useful == total:
-        return f"All {total} settings tell the methods apart, and no control wins in any of them."
-    reasons = Counter(verdicts.reason[~verdicts.discriminative])
+        return f"Every setting tells the methods apart ({total}), and no control wins in any."
+    words = {"too few samples": "there are too few samples"}
+    reasons = Counter(verdicts.reason[~verdicts.discriminative].replace(words))
     why = listed(f"in {count} {reason}" for reason, count in reasons.most_common())
-    return f"Of {total} settings {useful or 'none'} can tell the methods apart; {why}."
+    return f"Of {_settings(total)} {useful or 'none'} can tell the methods apart; {why}."
 
 
 def on_winner(verdicts, titles):
@@ -29,15 +31,15 @@ def on_winner(verdicts, titles):
         return "No setting tells the methods apart, so none is called the best."
     best = winner(verdicts)
     if best is not None:
-        return f"{titles[best]} leads alone in all of the {len(useful)} settings that can tell."
+        return f"{titles[best]} leads alone wherever the methods can be told apart ({_settings(len(useful))})."
     first = Counter(useful.best).most_common(3)
-    leads = listed(f"{titles[name]} in {count}" for name, count in first)
+    leads = listed(f"{titles[name]} ({count})" for name, count in first)
     among = Counter(name for names in useful.leaders for name in names)
     always = [titles[name] for name, count in among.items() if count == len(useful)]
-    unbeaten = f"never told apart from the leader: {some(always) or 'none'}"
+    unbeaten = some(always) or "no method"
     return (
-        f"No single method wins. Of the {len(useful)} settings that can tell, the best mean is that "
-        f"of {leads}; {unbeaten}."
+        f"No single method wins. In {_settings(len(useful))} that can tell the methods apart, the best "
+        f"mean is most often that of {leads}; among the leaders in all of them: {unbeaten}."
     )
 
 
@@ -62,11 +64,20 @@ def on_setting(verdict, titles):
 def on_random(verdicts, titles):
     """Which methods do not significantly beat a random map, where settings discriminate."""
     useful = verdicts[verdicts.discriminative]
+    if useful.empty:
+        return "No setting can tell the methods apart, so none says which of them beat a random map."
     failed = Counter(name for names in useful.not_better_than_random for name in names)
     if not failed:
-        return "In the settings that can tell, every method scored is better than a random map."
-    ordered = listed(f"{titles[name]} in {count}" for name, count in failed.most_common())
-    return f"Not significantly better than a random map, of {len(useful)} settings that can tell: {ordered}."
+        return "Wherever the methods can be told apart, each is better than a random map."
+    ordered = listed(f"{titles[name]} ({count})" for name, count in failed.most_common())
+    return (
+        f"Not significantly better than a random map, in how many of {_settings(len(useful))} that can "
+        f"tell the methods apart: {ordered}."
+    )
+
+
+def _settings(count):
+    return f"{count} setting{'' if count == 1 else 's'}"
 
 
 def on_steps(steps, titles):
@@ -83,7 +94,7 @@ def on_steps(steps, titles):
     for name in methods:
         step = moved[name].idxmax()
         before, after = drops[name].iloc[order.index(step) - 1], drops[name][step]
-        parts.append(f"that of {titles[name]} at “{step}” ({before:.3f} to {after:.3f})")
+        parts.append(f"for {titles[name]} at “{step}” ({before:.3f} to {after:.3f})")
     leads = drops[methods].idxmin(axis=1)
     ahead = listed(f"{drops[name].iloc[0]:.3f} for {titles[name]}" for name in methods)
     turns = [step for step, last, now in zip(order[1:], leads, leads[1:]) if now != last]
@@ -95,7 +106,7 @@ def on_steps(steps, titles):
     lost = [step for step in order if drops.random[step] <= drops.loc[step, methods].min()]
     beaten = f"a random map is at least as good as both in {len(lost)} of the {len(order)} steps"
     return (
-        f"In the published setting the drop rates are {ahead}. Most moves {listed(parts)}. "
+        f"In the published setting the drop rates are {ahead}. The largest change is {listed(parts)}. "
         f"{turned}; {beaten}"
         + (f" ({listed(f'“{step}”' for step in lost)})." if lost else ".")
     )
@@ -109,28 +120,50 @@ def on_agreement(correlations):
         return "no two settings rank the methods."
     (first, second), lowest = pairs.idxmin(), pairs.min()
     return (
-        f"its median over {len(pairs)} pairs of settings is {pairs.median():.2f}; {first} and {second} "
-        f"agree least ({lowest:.2f}), and {(pairs < 0).mean():.0%} of the pairs are opposed."
+        f"its median over {len(pairs)} pairs of settings is {_minus(pairs.median(), '.2f')}; "
+        f"{first} and {second} "
+        f"agree least ({_minus(lowest, '.2f')}), and {(pairs < 0).mean():.0%} of the pairs are opposed."
     )
 
 
 def on_claim(claim, gain, p):
     """Whether a claimed difference is there: its mean ``gain`` over the samples and its p-value."""
+    facts = f"mean difference {_minus(gain, '+.3f')}, {_chance(p)}"
     if p >= LEVEL:
-        return f"{claim}: not to be told here (mean difference {gain:+.3f}, p = {p:.3f})."
-    found = "yes" if gain > 0 else "the opposite"
-    return f"{claim}: {found} (mean difference {gain:+.3f}, p = {p:.3g})."
+        return f"{claim}: not to be told here ({facts})."
+    return f"{claim}: {'yes' if gain > 0 else 'the opposite'} ({facts})."
 
 
 def on_lower(values, what, titles):
-    """Whether the first of two methods has lower values than the second.
+    """Which of two methods has the lower values.
 
     ``values`` has a column for each of the two and a row for each independent sample.
     """
     first, second = values
-    gain = float((values[second] - values[first]).mean())
-    claim = f"{titles[first]} has a lower {what} than {titles[second]}"
-    return on_claim(claim, gain, float(holm_wilcoxon(values).iloc[0, 1]))
+    differences = values[first] - values[second]
+    mean, ranks = differences.mean(), (np.sign(differences) * rankdata(differences.abs())).sum()
+    p = float(holm_wilcoxon(values).iloc[0, 1])
+    if p >= LEVEL:
+        return f"The {what}s of {titles[first]} and {titles[second]} are not told apart ({_chance(p)})."
+    if mean * ranks < 0:
+        return (
+            f"By its mean the {what} of one, by ranks that of the other is lower, of {titles[first]} "
+            f"and {titles[second]} ({_chance(p)})."
+        )
+    way = "lower" if mean < 0 else "higher"
+    return (
+        f"The {what} of {titles[first]} is {way} than that of {titles[second]}, by {abs(mean):.3f} on "
+        f"average ({_chance(p)})."
+    )
+
+
+def _chance(p):
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}"
+
+
+def _minus(number, form):
+    """A number with a real minus."""
+    return format(number, form).replace("-", "−")
 
 
 def on_randomization(summary, titles, controls):
@@ -138,11 +171,12 @@ def on_randomization(summary, titles, controls):
     rows = summary[(summary.metric == "rank_correlation") & ~summary.method.isin(controls)]
     remain = rows[rows.low > 0].sort_values("mean", ascending=False)
     if remain.empty:
-        return "When every layer has forgotten, no method surely keeps the order of its map."
+        return "When every layer has forgotten, no method has maps that surely correlate with the old ones."
     kept = some(f"{titles[row.method]} {row['mean']:.2f}" for _, row in remain.iterrows())
     return (
-        "When every layer has forgotten, the maps of these methods still correlate with those of the "
-        f"trained network: {kept}. So much of them does not depend on what was learned."
+        "When every layer has forgotten, the mean rank correlation with the maps of the trained network "
+        f"has an interval above zero for {kept}. To that extent the order of their points comes from "
+        "the input and the architecture."
     )
 
 

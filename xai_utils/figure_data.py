@@ -3,20 +3,22 @@
 import numpy as np
 import pandas as pd
 
-POINTS = ["panel", "title", "series", "x", "y", "value"]
+PANEL = ["panel", "title", "x_label", "y_label"]
+POINTS = [*PANEL, "series", "x", "y", "value"]
 
 
 def drawn(figure):
     """What a matplotlib figure shows, as a table; panels count from 1, as one reads.
 
-    Where there are maps: a row for each of their rows of pixels, with panel, title, row, and a column
-    a pixel; a picture in colour is only named. Elsewhere: a row for each point, with panel, title,
-    series, x, y, and the value of a coloured cell. An interval is two points, its ends.
+    Of maps a row for each of their rows of pixels: the panel, row, and a column a pixel; a picture
+    in colour is only named. Of anything else a row for each point: the panel, series, x, y, and the
+    value of a coloured cell. An interval is two points, its ends. Raises ValueError for a figure
+    with both.
     """
-    maps, points = [], []
     panels = [axis for axis in figure.axes if axis.get_label() != "<colorbar>"]
+    maps, points = [], []
     for panel, axis in enumerate(panels, start=1):
-        about = {"panel": panel, "title": axis.get_title().replace("\n", " ")}
+        about = {"panel": panel, **_labels(axis, panels)}
         for image in axis.images:
             values = np.ma.getdata(image.get_array())
             if values.ndim == 3:
@@ -28,7 +30,24 @@ def drawn(figure):
                 series = {"series": "map", "x": np.arange(values.size), "value": values[0]}
                 points.append(pd.DataFrame(about | series))
         points += [pd.DataFrame(about | series) for series in _series(axis)]
-    return pd.concat(maps or [pd.DataFrame(columns=POINTS), *points])
+    if maps and points:
+        raise ValueError("a figure of maps and of points has no one table")
+    if maps:
+        return pd.concat(maps)
+    return pd.concat(points).reindex(columns=POINTS) if points else pd.DataFrame(columns=POINTS)
+
+
+def _labels(axis, panels):
+    """The title and labels of a panel; where it has none, those at the edge of its row or column."""
+    place = axis.get_subplotspec()
+    column = [other for other in panels if other.get_subplotspec().colspan == place.colspan]
+    row = [other for other in panels if other.get_subplotspec().rowspan == place.rowspan]
+    found = {
+        "title": [other.get_title() for other in (axis, column[0])],
+        "x_label": [other.get_xlabel() for other in (axis, column[-1])],
+        "y_label": [other.get_ylabel() for other in (axis, row[0])],
+    }
+    return {name: " ".join((own or edge).split()) for name, (own, edge) in found.items()}
 
 
 def _series(axis):
@@ -37,10 +56,17 @@ def _series(axis):
     for line in axis.lines:
         x, y = (np.asarray(places, float) for places in line.get_data())
         yield {"series": names[line], "x": _labelled(axis.xaxis, x), "y": y}
-    for bars in axis.patches:
-        if bars in names:
-            x, y = bars.get_x() + bars.get_width(), bars.get_y() + bars.get_height() / 2
-            yield {"series": names[bars], "x": [x], "y": _labelled(axis.yaxis, np.array([y]))}
+    for bars in axis.containers:
+        for bar in getattr(bars, "patches", []):
+            if bars.orientation == "vertical":
+                x, y = bar.get_x() + bar.get_width() / 2, bar.get_height()
+            else:
+                x, y = bar.get_width(), bar.get_y() + bar.get_height() / 2
+            y = _labelled(axis.yaxis, np.array([y]))
+            yield {"series": names[bar], "x": _labelled(axis.xaxis, np.array([x])), "y": y}
+    for shade in axis.patches:
+        if shade not in names:
+            yield {"series": "shaded", "x": [shade.get_x(), shade.get_x() + shade.get_width()]}
     for text in axis.texts if not any(map(_is_grid, axis.collections)) else ():
         x, y = text.get_position()
         yield {"series": f"text: {text.get_text()}", "x": [x], "y": [y]}

@@ -365,7 +365,7 @@ def agreement(table):
 
 def _wrapped(title, width):
     """The title in lines of about ``width`` letters, words left whole."""
-    return textwrap.fill(title, width, break_long_words=False)
+    return textwrap.fill(title, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _bare(axis):

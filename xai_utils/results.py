@@ -45,6 +45,7 @@ class Run:
         self.folder = output_root() / "results" / profile
         self.figures = output_root() / "figures" / profile / notebook
         self.started = time.time()
+        self.handed_on = {}
         self.part = {
             "values": {},
             "tables": {},
@@ -105,13 +106,9 @@ class Run:
 
         ``maps`` is ``{method: (n, *space)}``, NaN where a sample was not explained.
         """
-        path = self._part_path(f"_{dataset}.npz")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name("partial-" + path.name)
         about = {"x": samples.x, "y": samples.y, "names": samples.names, "classes": classes}
         own = {f"map {name}": found for name, found in maps.items()}
-        np.savez(partial, probabilities=probabilities, **about, **own)
-        partial.rename(path)
+        self.handed_on = {"dataset": dataset, "probabilities": probabilities, **about, **own}
 
     def provenance(self, **facts):
         """Record what the results depend on: seeds, checksums of data and weights."""
@@ -125,6 +122,9 @@ class Run:
             if name == "scores" and len(rows):
                 rows = rows.drop_duplicates([key for key in SCORE_COLUMNS if key != "value"])
             write(self._part_path(f"_{name}.csv"), rows.to_csv(index=False))
+        partial = self._part_path("_samples.npz").with_name(f"partial-{self.notebook}.npz")
+        np.savez(partial, **self.handed_on)
+        partial.rename(self._part_path("_samples.npz"))
         part["seconds"] = round(time.time() - self.started, 1)
         write(self._part_path(".json"), json.dumps(part, indent=1, allow_nan=False))
 
@@ -153,7 +153,7 @@ def collect(profile):
     for name, columns in (("scores", SCORE_COLUMNS), ("reproduction", REPRODUCTION_COLUMNS)):
         files = sorted(folder.glob(f"parts/*_{name}.csv"))
         frames = [pd.read_csv(file) for file in files if file.stat().st_size > 1]
-        rows = pd.concat([pd.DataFrame(columns=list(columns)), *frames])
+        rows = pd.concat(frames) if frames else pd.DataFrame(columns=list(columns))
         write(folder / f"{name}.csv", rows.to_csv(index=False, float_format="%.6g"))
     write(folder / "run.json", json.dumps(_run_facts(profile, parts), indent=1))
 

@@ -2,27 +2,30 @@
 
 const explorer = (() => {
   const get = (id) => document.getElementById(id);
-  const filters = ["true", "predicted", "outcome", "confidence-low", "confidence-high", "drop-low", "drop-high"];
-  const parts = new Map(); // what was loaded, by the name of its file
-  let index, dataset, shown; // shown: [name, true, predicted, confidence, drop, part]
+  const bounds = ["confidence-low", "confidence-high", "drop-low", "drop-high"];
+  const filters = ["true", "predicted", "outcome", ...bounds];
+  const parts = new Map(); // what was loaded, by the name of its file; null while it is on its way
+  let index, dataset, chosen; // chosen: [name, true, predicted, confidence, drop, part]
+  let masks = []; // what the slider changes: a function for each panel
+  let writing; // the timer that writes the address
 
   /* Every file of data/ calls this with its name and content. */
   function receive(name, content) {
     if (name === "index") start(content);
     else {
       parts.set(name, content);
-      if (shown && shown[5] === name) draw();
+      if (chosen && chosen[5] === name) drawSample();
     }
   }
 
   function start(content) {
     index = content;
     fill(get("dataset"), Object.entries(index.datasets).map(([name, own]) => [name, own.title]));
-    get("dataset").addEventListener("change", () => chooseDataset());
+    get("dataset").addEventListener("change", () => openDataset());
     for (const id of filters) get(id).addEventListener("input", () => list());
     get("filters").addEventListener("submit", (event) => event.preventDefault());
     get("samples").addEventListener("change", () => choose(get("samples").value));
-    get("fraction").addEventListener("input", drawMaps);
+    get("fraction").addEventListener("input", drawMasks);
     get("score").addEventListener("input", drawMaps);
     window.addEventListener("hashchange", followAddress);
     followAddress();
@@ -30,82 +33,95 @@ const explorer = (() => {
 
   /* The address ends in #dataset/sample. */
   function followAddress() {
-    const [name, sample] = decodeURIComponent(location.hash.slice(1)).split(/\/(.*)/);
-    const known = name in index.datasets ? name : Object.keys(index.datasets)[0];
-    if (dataset === known && shown && shown[0] === sample) return;
+    const [asked, encoded = ""] = location.hash.slice(1).split("/");
+    const own = index.datasets[asked];
+    const sample = own?.samples.map(([name]) => name).find((name) => encodeURIComponent(name) === encoded);
+    const known = own ? asked : Object.keys(index.datasets)[0];
+    if (dataset === known && chosen && chosen[0] === sample) return;
     get("dataset").value = known;
-    chooseDataset(sample);
+    openDataset(sample);
   }
 
-  function chooseDataset(sample) {
+  function writeAddress() {
+    clearTimeout(writing); // browsers refuse to write it too often
+    const address = `#${dataset}/${encodeURIComponent(chosen[0])}`;
+    writing = setTimeout(() => history.replaceState(null, "", address), 300);
+  }
+
+  function openDataset(sample) {
     dataset = get("dataset").value;
+    chosen = undefined;
     const own = index.datasets[dataset];
     const classes = [["", "any"], ...own.classes.map((name, label) => [label, name])];
     fill(get("true"), classes);
     fill(get("predicted"), classes);
     fill(get("score"), own.settings.map((name, place) => [place, name]));
     get("outcome").value = "";
-    for (const id of ["confidence", "drop"]) {
-      get(id + "-low").value = 0;
-      get(id + "-high").value = 1;
-    }
-    const usual = own.settings.findIndex((name) => name.includes(`top ${100 * own.fraction} %, black`));
-    get("score").value = Math.max(usual, 0);
+    for (const id of bounds) get(id).value = "";
+    get("score").value = own.usual;
     get("fraction").value = 100 * own.fraction;
-    get("credits").textContent = dataset === "hmt" && own.title === "HMT"
-      ? "HMT: Kather et al. 2016, CC BY 4.0; tiles as published, maps added." : "";
+    get("credits").textContent = own.credits;
     list(sample);
   }
 
-  /* List the samples that pass the filters, and show the one asked for or the first. */
+  /* List the samples that pass the filters, and show the one asked for, or the last, or the first. */
   function list(wanted) {
     const own = index.datasets[dataset];
     const value = Object.fromEntries(filters.map((id) => [id, get(id).value]));
-    const between = (number, kind) =>
-      number === null || (number >= Number(value[kind + "-low"]) && number <= Number(value[kind + "-high"]));
+    const within = (number, low, high) =>
+      (low === "" || (number !== null && number >= Number(low))) &&
+      (high === "" || (number !== null && number <= Number(high)));
     const passing = own.samples.filter(([, label, said, sure, drop]) =>
       (value.true === "" || label === Number(value.true)) &&
       (value.predicted === "" || said === Number(value.predicted)) &&
       (value.outcome === "" || (label === said) === (value.outcome === "correct")) &&
-      between(sure, "confidence") && between(drop, "drop"));
-    const line = ([name, label, said, sure], place) =>
-      [name, `${dataset === "hmt" ? place + 1 : name} · ${own.classes[label]} → ${own.classes[said]} · ${sure.toFixed(2)}`];
-    fill(get("samples"), passing.map(line));
-    get("count").textContent = `${passing.length} of ${own.samples.length} samples: true → predicted, confidence`;
-    const chosen = passing.find(([name]) => name === wanted) || passing.find((one) => one === shown) || passing[0];
-    get("sample").hidden = !chosen;
-    if (chosen) choose(chosen[0]);
-    else shown = undefined;
+      within(sure, value["confidence-low"], value["confidence-high"]) &&
+      within(drop, value["drop-low"], value["drop-high"]));
+    const inWords = (sample) => {
+      const [name, label, said, sure] = sample;
+      return [name, `${own.samples.indexOf(sample)}: ${own.classes[label]} → ${own.classes[said]} (${sure.toFixed(2)})`];
+    };
+    fill(get("samples"), passing.map(inWords));
+    get("count").textContent = passing.length
+      ? `${passing.length} of ${own.samples.length} samples: true → predicted (confidence)`
+      : "No sample passes these filters";
+    get("sample").hidden = passing.length === 0;
+    const next = passing.find(([name]) => name === wanted) || passing.find((sample) => sample === chosen) || passing[0];
+    if (next) choose(next[0]);
   }
 
   function choose(name) {
-    shown = index.datasets[dataset].samples.find((one) => one[0] === name);
+    chosen = index.datasets[dataset].samples.find((sample) => sample[0] === name);
     get("samples").value = name;
-    history.replaceState(null, "", `#${dataset}/${encodeURIComponent(name)}`);
-    if (parts.has(shown[5])) draw();
-    else {
-      const script = document.createElement("script");
-      script.src = `data/${shown[5]}.js`;
-      document.head.append(script);
-    }
+    writeAddress();
+    const part = chosen[5];
+    if (parts.get(part)) return drawSample();
+    get("name").textContent = `Loading ${name} …`;
+    get("methods").replaceChildren();
+    if (parts.has(part)) return;
+    parts.set(part, null);
+    const script = element("script", { src: `data/${part}.js` });
+    script.addEventListener("error", () => {
+      parts.delete(part);
+      get("name").textContent = `${script.src} could not be loaded`;
+    });
+    document.head.append(script);
   }
 
-  function draw() {
-    const own = index.datasets[dataset], sample = parts.get(shown[5])[shown[0]];
-    const [name, label, said, , drop] = shown;
-    const dropped = drop === null ? "" : `, drop with Grad-CAM ${drop.toFixed(2)}`;
+  function drawSample() {
+    const own = index.datasets[dataset], [name, label, said, , drop] = chosen, sample = parts.get(chosen[5])[name];
     const taken = label === said ? "classified correctly" : `taken for ${own.classes[said]}`;
+    const dropped = drop === null ? "" : `, drop with Grad-CAM ${drop.toFixed(2)}`;
     get("name").textContent = `${name}: ${own.classes[label]}, ${taken}${dropped}`;
-    drawInput(get("input"), sample.input, null, own.shape, 2);
+    drawInput(get("input"), sample.input, () => true, own.shape, 2);
     get("input").setAttribute("aria-label", `Input ${name}`);
     const rows = sample.probabilities.map((probability, place) => {
       const row = element("tr", { className: place === said ? "said" : "" });
-      const bar = element("div");
+      const bar = element("div"), cell = element("td", { className: "bar" });
       bar.style.width = `${100 * probability}%`;
-      const cell = element("td", { className: "bar" });
       cell.append(bar);
-      const name = own.classes[place] + (place === label ? " (true)" : "");
-      row.append(element("th", { textContent: name, scope: "row" }), cell,
+      const title = own.classes[place] + (place === label ? " (true)" : "");
+      row.append(element("th", { textContent: title, scope: "row" }), cell,
         element("td", { textContent: probability.toFixed(3) }));
       return row;
     });
@@ -114,11 +130,11 @@ const explorer = (() => {
   }
 
   function drawMaps() {
-    const own = index.datasets[dataset], sample = shown && parts.get(shown[5])?.[shown[0]];
-    get("kept").textContent = `${get("fraction").value} %`;
+    const own = index.datasets[dataset], sample = parts.get(chosen[5])?.[chosen[0]];
     if (!sample) return;
     const scores = sample.scores[Number(get("score").value)] || {};
     const families = new Map();
+    masks = [];
     for (const [method, about] of Object.entries(index.methods)) {
       if (!(method in sample.maps)) continue;
       if (!families.has(about.family)) families.set(about.family, []);
@@ -130,80 +146,92 @@ const explorer = (() => {
       return [element("h3", { className: "family", textContent: family }), grid];
     });
     const missing = Object.entries(index.methods)
-      .filter(([method, about]) => about.family !== "controls" && !(method in sample.maps))
+      .filter(([method]) => own.signed[method] !== undefined && !(method in sample.maps))
       .map(([, about]) => about.title);
     if (missing.length) {
       const text = `Not computed for this sample: ${missing.join(", ")}.`;
       made.push(element("p", { className: "hint", textContent: text }));
     }
     get("methods").replaceChildren(...made);
+    drawMasks();
   }
 
+  /* A method's map, the input under its mask, and its score. */
   function panel(method, title, sample, own, score) {
-    const box = element("div", { className: "panel" });
+    const box = element("div", { className: "panel" }), pair = element("div", { className: "pair" });
+    const map = element("canvas"), masked = element("canvas");
+    const level = bytes(sample.maps[method].levels);
+    const values = new Float32Array(bytes(sample.maps[method].values).buffer);
     box.dataset.method = method;
-    const map = element("canvas"), masked = element("canvas"), pair = element("div", { className: "pair" });
-    const { levels, values, signed } = sample.maps[method];
-    const level = bytes(levels), value = new Float32Array(bytes(values).buffer);
-    drawMap(map, level, value, signed, sample.input, own.shape);
-    const share = Number(get("fraction").value) / 100;
-    const kept = Math.floor(share * value.length + 0.5);
-    drawInput(masked, sample.input, (point) => level[point] < kept, own.shape, 1);
     map.setAttribute("role", "img");
     map.setAttribute("aria-label", `Map by ${title}`);
     masked.setAttribute("role", "img");
-    masked.setAttribute("aria-label", `Input with the top ${get("fraction").value} percent by ${title}`);
+    masked.setAttribute("aria-label", `Input under the mask of ${title}`);
+    drawMap(map, level, values, own.signed[method], sample.input, own.shape);
+    masks.push((share) => {
+      const kept = Math.floor(share * values.length + 0.5);
+      drawInput(masked, sample.input, (point) => level[point] < kept, own.shape, 1);
+    });
     pair.append(map, masked);
     const text = score === undefined ? "no score" : `score ${score.toFixed(3)}`;
-    box.append(element("h3", { textContent: title }), pair, element("p", { textContent: text }));
+    box.append(element("h4", { textContent: title }), pair, element("p", { textContent: text }));
     return box;
   }
 
-  /* The input, where kept(point) is false 0; kept null for all of it. */
-  function drawInput(canvas, input, kept, shape, zoom) {
-    if (shape.length === 1) {
-      const shown = input.map((value, point) => (kept === null || kept(point) ? value : 0));
-      const context = size(canvas, 200 * zoom, 70 * zoom);
-      line(context, input, input, "#b9bcc2", zoom);
-      line(context, shown, input, "#111", zoom);
-    } else {
-      const pixels = bytes(input), context = size(canvas, shape[1], shape[0]);
-      const image = context.createImageData(shape[1], shape[0]);
-      for (let point = 0; point < shape[0] * shape[1]; point++) {
-        const visible = kept === null || kept(point);
-        for (let c = 0; c < 3; c++) image.data[4 * point + c] = visible ? pixels[3 * point + c] : 0;
-        image.data[4 * point + 3] = 255;
-      }
-      context.putImageData(image, 0, 0);
-      canvas.style.width = `${shape[1] * zoom}px`;
-    }
+  function drawMasks() {
+    get("kept").textContent = `${get("fraction").value} %`;
+    for (const draw of masks) draw(Number(get("fraction").value) / 100);
   }
 
-  function drawMap(canvas, level, value, signed, input, shape) {
-    const table = index.colours[signed ? "signed" : "positive"];
-    const sizes = value.map(Math.abs).sort();
-    const limit = sizes[Math.floor(0.995 * (sizes.length - 1))] || sizes[sizes.length - 1] || 1;
-    const colour = (point) => {
-      const share = signed ? 0.5 + value[level[point]] / (2 * limit) : value[level[point]] / limit;
-      return table[Math.max(0, Math.min(table.length - 1, Math.floor(share * table.length)))];
-    };
+  /* The input, 0 at every point that is not kept. */
+  function drawInput(canvas, input, isKept, shape, zoom) {
+    const context = prepare(canvas, shape, zoom);
     if (shape.length === 1) {
-      const context = size(canvas, 200, 70), width = canvas.width / input.length;
+      drawLine(context, input, input, "#b9bcc2", zoom);
+      drawLine(context, input.map((value, point) => (isKept(point) ? value : 0)), input, "#111", zoom);
+      return;
+    }
+    const pixels = bytes(input), image = context.createImageData(shape[1], shape[0]);
+    for (let point = 0; point < shape[0] * shape[1]; point++) {
+      const visible = isKept(point);
+      for (let c = 0; c < 3; c++) image.data[4 * point + c] = visible ? pixels[3 * point + c] : 0;
+      image.data[4 * point + 3] = 255;
+    }
+    context.putImageData(image, 0, 0);
+  }
+
+  function drawMap(canvas, level, values, signed, input, shape) {
+    const context = prepare(canvas, shape, 1), table = index.colours[signed ? "signed" : "positive"];
+    const sizes = values.map(Math.abs).sort();
+    const limit = sizes[Math.floor(0.995 * (sizes.length - 1))] || sizes[sizes.length - 1] || 1;
+    const colours = Array.from(values, (value) => {
+      const share = signed ? 0.5 + value / (2 * limit) : value / limit;
+      return table[Math.max(0, Math.min(table.length - 1, Math.floor(share * table.length)))];
+    });
+    if (shape.length === 1) {
+      const width = canvas.width / input.length;
+      context.globalAlpha = 0.75;
       for (let point = 0; point < input.length; point++) {
-        context.fillStyle = `rgb(${colour(point).join(",")})`;
-        context.globalAlpha = 0.75;
+        context.fillStyle = `rgb(${colours[level[point]].join(",")})`;
         context.fillRect(point * width, 0, width + 1, canvas.height);
       }
       context.globalAlpha = 1;
-      line(context, input, input, "#111", 1);
-    } else {
-      const context = size(canvas, shape[1], shape[0]), image = context.createImageData(shape[1], shape[0]);
-      for (let point = 0; point < level.length; point++) image.data.set([...colour(point), 255], 4 * point);
-      context.putImageData(image, 0, 0);
+      drawLine(context, input, input, "#111", 1);
+      return;
     }
+    const image = context.createImageData(shape[1], shape[0]);
+    for (let point = 0; point < level.length; point++) {
+      const [red, green, blue] = colours[level[point]];
+      image.data[4 * point] = red;
+      image.data[4 * point + 1] = green;
+      image.data[4 * point + 2] = blue;
+      image.data[4 * point + 3] = 255;
+    }
+    context.putImageData(image, 0, 0);
   }
 
-  function line(context, values, scale, colour, zoom) {
+  /* Values as a line, in the scale of others. */
+  function drawLine(context, values, scale, colour, zoom) {
     const low = Math.min(...scale, 0), high = Math.max(...scale, 0), { width, height } = context.canvas;
     context.beginPath();
     values.forEach((value, point) => {
@@ -215,9 +243,12 @@ const explorer = (() => {
     context.stroke();
   }
 
-  function size(canvas, width, height) {
+  /* A signal is drawn in lines, at any size; a tile in its own pixels, which the browser enlarges. */
+  function prepare(canvas, shape, zoom) {
+    const [width, height] = shape.length === 1 ? [200 * zoom, 70 * zoom] : [shape[1], shape[0]];
     canvas.width = width;
     canvas.height = height;
+    canvas.style.width = `${shape.length === 1 ? width : width * zoom}px`;
     return canvas.getContext("2d");
   }
 

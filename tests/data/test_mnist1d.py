@@ -149,11 +149,12 @@ def test_a_template_that_stands_twice_is_found_at_its_other_place():
     signal[3:7], signal[12:16] = template, 0.5 * template + 1  # higher and flatter: the same shape
     inside = np.zeros(20, bool)
     inside[3:7] = True
-    assert mnist1d.resemblance_elsewhere(signal, inside, template) == pytest.approx(1)
-    signal[12:16] = 0.0
-    signal[17] = 1.0
-    assert mnist1d.resemblance_elsewhere(signal, inside, template) < 0.9
-    assert np.isnan(mnist1d.resemblance_elsewhere(signal[:6], inside[:6], template))
+    place, resemblance = mnist1d.other_place(signal, inside, template)
+    assert np.flatnonzero(place).tolist() == [12, 13, 14, 15] and resemblance == pytest.approx(1)
+    signal[12:16], signal[17] = 0.0, 1.0
+    assert mnist1d.other_place(signal, inside, template)[1] < 0.9
+    with pytest.raises(ValueError, match="no other place of 4 points"):
+        mnist1d.other_place(signal[:9], inside[:9], template)
 
 
 def test_intervals_of_other_draws_are_refused(monkeypatch):

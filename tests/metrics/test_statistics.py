@@ -65,9 +65,10 @@ def test_the_pairs_that_agree_most_and_least():
 
 
 def test_labels_leave_out_what_does_not_apply():
-    assert statistics.label(LOSS) == "loss 90% black exact"
+    assert statistics.label(LOSS) == "loss 90 % black"
     assert statistics.label(GAIN) == "gain"
-    assert statistics.label(("gain", 0.07, "", "exact")) == "gain 7% exact"
+    assert statistics.label(("gain", 0.07, "", "exact")) == "gain 7 %"
+    assert statistics.label(("big_gain", 0.5, "", "published")) == "big gain 50 % (published rule)"
 
 
 def test_the_interval_is_that_of_scipy_for_independent_samples(rng):
@@ -300,7 +301,7 @@ def test_opposite_rankings_have_tau_minus_one(rng):
     swapped = planted(rng, a=2, b=3, c=1, d=0, random=-9)
     tables = {GAIN: values, HALF: reverse, LOSS: reverse, ("gain", 0.9, "", ""): swapped}
     table = statistics.ranking_agreement(scores_of(tables), BETTER, ["random"])
-    names = ["gain", "gain 50% black exact", "loss 90% black exact", "gain 90%"]
+    names = ["gain", "gain 50 % black", "loss 90 % black", "gain 90 %"]
     assert list(table) == list(table.index) == names
     assert table.loc["gain"].tolist() == pytest.approx([1, -1, 1, 4 / 6])  # one of six pairs turned
     assert np.allclose(table, table.T)

@@ -57,18 +57,21 @@ def template_intervals():
     return heights >= (heights.min() + heights.max()) / 2
 
 
-def resemblance_elsewhere(signal, inside, template):
-    """How much another place of a signal ``(40,)`` looks like the template: a correlation.
+def other_place(signal, inside, template):
+    """Where else a signal ``(40,)`` looks most like the template: the place, bool ``(40,)``, and how
+    much, a correlation.
 
-    The highest over all places as long as the true interval ``inside``, bool ``(40,)``, and without
-    any of its points; flat places look like nothing. NaN where there is none.
+    Searched are all places as long as the true interval ``inside``, bool ``(40,)``, and without any
+    of its points. Flat places look like nothing. Raises ValueError where there is none.
     """
     size = int(np.sum(inside))
     places = np.lib.stride_tricks.sliding_window_view(np.arange(len(signal)), size)
-    others = signal[places[~inside[places].any(axis=1)]]
+    others = [place for place in places if not inside[place].any() and np.ptp(signal[place])]
+    if not others:
+        raise ValueError(f"the signal has no other place of {size} points")
     resized = np.interp(np.linspace(0, len(template) - 1, size), np.arange(len(template)), template)
-    found = [np.corrcoef(resized, other)[0, 1] for other in others if np.ptp(other)]
-    return max(found, default=np.nan)
+    found = [np.corrcoef(resized, signal[place])[0, 1] for place in others]
+    return np.isin(np.arange(len(signal)), others[np.argmax(found)]), float(max(found))
 
 
 def checksum(arrays):

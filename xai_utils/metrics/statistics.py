@@ -49,13 +49,15 @@ def extremes(agreement):
 
 
 def label(setting):
-    """A setting in words: ``drop_rate 90% black exact``; what does not apply is left out.
+    """A setting in words: ``drop rate 90 % black``; what does not apply is left out, and so is the
+    exact rule.
 
     ``setting`` has the values of the columns ``SETTING``.
     """
     metric, fraction, fill, rule = setting
-    share = "" if pd.isna(fraction) else f"{100 * fraction:g}%"
-    return " ".join(part for part in (metric, share, fill, rule) if part)
+    share = "" if pd.isna(fraction) else f"{100 * fraction:g} %"
+    rule = {"exact": "", "published": "(published rule)"}.get(rule, rule)
+    return " ".join(part for part in (metric.replace("_", " "), share, fill, rule) if part)
 
 
 def bootstrap_interval(values, clusters=None, resamples=10_000, seed=0):
