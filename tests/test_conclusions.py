@@ -175,7 +175,7 @@ def test_undefined_means_are_said():
 
 @pytest.mark.parametrize(
     "values, says",
-    [([[1, 0.5, -0.2], [0.5, 1, 0.9], [-0.2, 0.9, 1]], "over 3 pairs of settings is 0.50; a and c agree least (−0.20), and 33% of the pairs"),
+    [([[1, 0.5, -0.2], [0.5, 1, 0.9], [-0.2, 0.9, 1]], "over 3 pairs of settings is 0.50; a and c agree least (−0.20), and 33 % of the pairs"),
      ([[1, 0.5, np.nan], [0.5, 1, np.nan], [np.nan] * 3], "over 1 pairs of settings is 0.50"),
      ([[np.nan] * 3] * 3, "no two settings")],
 )

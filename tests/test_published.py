@@ -79,3 +79,8 @@ def test_the_leak_of_the_official_split(values):
     assert values["hmt.leak.shared_parent"] == pytest.approx(0.998, abs=0.0005)
     assert values["hmt.leak.adjacent"] == pytest.approx(0.911, abs=0.0005)
     assert values["hmt.leak.pixel_free_accuracy"] == pytest.approx(0.988, abs=0.0005)
+
+
+def test_the_explorer_of_the_standard_run_stays_small(values):
+    data = (REPOSITORY / "report/build/standard/explorer/data").glob("*.js")
+    assert 0 < sum(file.stat().st_size for file in data) < 60e6

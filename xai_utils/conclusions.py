@@ -122,7 +122,7 @@ def on_agreement(correlations):
     return (
         f"its median over {len(pairs)} pairs of settings is {_minus(pairs.median(), '.2f')}; "
         f"{first} and {second} "
-        f"agree least ({_minus(lowest, '.2f')}), and {(pairs < 0).mean():.0%} of the pairs are opposed."
+        f"agree least ({_minus(lowest, '.2f')}), and {100 * (pairs < 0).mean():.0f} % of the pairs are opposed."
     )
 
 

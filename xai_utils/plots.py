@@ -300,7 +300,7 @@ def score_grid(table, marked):
 
     ``marked`` are the settings that do not discriminate, crossed out at their names.
     """
-    figure, axis = _subplots(figsize=(PAGE, 0.15 * len(table) + 1.2))
+    figure, axis = _subplots(figsize=(PAGE, 0.13 * len(table) + 1.1))
     names = [f"{name} ✕" if name in marked else name for name in table.columns]
     sns.heatmap(
         table.set_axis(names, axis=1), annot=True, fmt=".2f", annot_kws={"fontsize": 5.5},
