@@ -167,6 +167,7 @@ class Page:
 
 def write_html(text, folder):
     options = ["--toc", "--toc-depth=2", "--number-sections", *HTML, *_citeproc(folder)]
+    options.append(f"--include-before-body={TEMPLATES / 'report_head.html'}")
     pandoc(text, "html5", folder / "report.html", [*options, f"--resource-path={folder}"])
 
 

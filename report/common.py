@@ -75,11 +75,11 @@ def environment(loader=None):
         comment_end_string="-->",
     )
     made.filters |= {
-        "percent": lambda share, digits=1: f"{100 * share:.{digits}f} %",
+        "percent": lambda share, digits=1: f"{100 * share:.{digits}f}\u00a0%",
         "fixed": lambda number, digits=3: printed(number, f".{digits}f"),
         "signed": lambda number, digits=2: printed(number, f"+.{digits}f"),
-        "percents": lambda shares: listed(f"{100 * share:.1f}" for share in shares) + " %",
-        "interval": lambda ends: f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f} %",
+        "percents": lambda shares: listed(f"{100 * share:.1f}" for share in shares) + "\u00a0%",
+        "interval": lambda ends: f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}\u00a0%",
         "pvalue": lambda p: "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}",
         "listed": listed,
         "tile": tile,

@@ -45,7 +45,7 @@ def test_a_row_has_its_cell_its_place_and_its_value(found):
     (row,) = walkthrough.rows(found, [ROW], {"table": "Table 3"})
     assert row["address"] == "01.html#head-1"
     assert row["shown"] == ["[Table 3](../report.html#table)"]
-    assert row["value"] == "25.0 %" and row["check"] == "See quick"
+    assert row["value"] == "25.0\u00a0%" and row["check"] == "See quick"
 
 
 @pytest.mark.parametrize(
