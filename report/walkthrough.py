@@ -70,12 +70,22 @@ def title(notebook):
 
 
 def write_notebook(notebook, path):
-    """An executed notebook as a page, without what libraries wrote to stderr."""
-    shown = copy.deepcopy(notebook)
-    for cell in shown.cells:
+    """An executed notebook as a page, without what libraries wrote to stderr.
+
+    Pandoc knows no output in Markdown: it becomes a cell of text below the one that made it.
+    """
+    cells = []
+    for cell in copy.deepcopy(notebook.cells):
         cell.metadata.clear()
+        cells.append(cell)
         if cell.cell_type == "code":
             cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+            said = [out for out in cell.outputs if "text/markdown" in out.get("data", {})]
+            cell.outputs = [out for out in cell.outputs if out not in said]
+            for count, out in enumerate(said):
+                text = f"::: said\n{out['data']['text/markdown']}\n:::"
+                cells.append(nbformat.v4.new_markdown_cell(text, id=f"{cell.id}-said-{count}"))
+    shown = nbformat.from_dict(notebook | {"cells": cells})
     options = [f"-Mpagetitle={title(notebook)}", "-Mlang=en", "--toc", "--toc-depth=3"]
     options.append(f"--include-before-body={TEMPLATES / 'notebook_head.html'}")
-    pandoc(nbformat.writes(shown), "html5", path, [*HTML, *options], source="ipynb+smart")
+    pandoc(nbformat.writes(shown), "html5", path, [*HTML, *options], source="ipynb+smart+fenced_divs")

@@ -23,8 +23,11 @@ QUESTIONS = [
 
 @pytest.fixture
 def found():
-    chatter = new_output("stream", name="stderr", text="a warning")
-    code = new_code_cell("1 + 1", id="sum", execution_count=2, outputs=[chatter])
+    outputs = [
+        new_output("stream", name="stderr", text="a warning"),
+        new_output("display_data", {"text/markdown": "It is **2**.", "text/plain": "<Markdown object>"}),
+    ]
+    code = new_code_cell("1 + 1", id="sum", execution_count=2, outputs=outputs)
     notebook = new_notebook(cells=[new_markdown_cell("# 1 · One\n\n## Sums", id="head"), code])
     values = {"share": 0.25}
     notebook = split_at_headings(notebook)
@@ -71,6 +74,7 @@ def test_a_notebook_becomes_a_page_without_chatter(found, tmp_path):
     walkthrough.write_notebook(found.notebooks["01"], tmp_path / "01.html")
     page = (tmp_path / "01.html").read_text()
     assert 'id="sum"' in page and "a warning" not in page
+    assert "It is <strong>2</strong>." in page and "Markdown object" not in page
     assert found.notebooks["01"].cells[-1].outputs, "the notebook itself keeps it"
 
 
