@@ -17,12 +17,13 @@ from pathlib import Path
 import jinja2
 import typst
 from common import (
-    HTML, TEMPLATES, ReportError, cell_that_made, environment, load, pandoc, printed, value_of,
+    HTML, TEMPLATES, ReportError, cell_that_made, environment, load, pandoc, value_of,
 )  # fmt: skip
 from explorer import write_explorer
 from walkthrough import write_walkthrough
 
 from xai_utils.results import output_root
+from xai_utils.wording import printed
 
 HERE = Path(__file__).resolve().parent
 KEPT = (".html", ".tex", ".pdf", ".log")

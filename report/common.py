@@ -10,8 +10,7 @@ import nbformat
 import pypandoc
 
 from xai_utils.results import output_root
-from xai_utils.wording import listed
-
+from xai_utils.wording import chance, listed, printed
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 HTML = ["--mathml", "--embed-resources", f"--css={TEMPLATES / 'style.css'}", "-Vdocument-css=false"]
@@ -80,7 +79,7 @@ def environment(loader=None):
         "signed": lambda number, digits=2: printed(number, f"+.{digits}f"),
         "percents": lambda shares: listed(f"{100 * share:.1f}" for share in shares) + "\u00a0%",
         "interval": lambda ends: f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}\u00a0%",
-        "pvalue": lambda p: "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}",
+        "pvalue": chance,
         "listed": listed,
         "tile": tile,
     }
@@ -89,13 +88,8 @@ def environment(loader=None):
 
 def tile(name):
     """A tile of HMT in words, from the name of its file; names of synthetic tiles stay."""
-    return re.sub(r"(\w+?)_CRC-Prim-HE-(\w+)\.tif_Row_(\d+)_Col_(\d+)(\.tif)?", r"tile \1 (image \2, row \3, column \4)", name)
-
-
-def printed(number, form):
-    """A number in a format, with a real minus, and none before a zero."""
-    sign, rest = ("+", form[1:]) if form.startswith("+") else ("", form)
-    return format(number, sign + "z" + rest).replace("-", "−")
+    file = r"(\w+?)_CRC-Prim-HE-(\w+)\.tif_Row_(\d+)_Col_(\d+)(\.tif)?"
+    return re.sub(file, r"tile \1 (image \2, row \3, column \4)", name)
 
 
 def pandoc(text, form, path, options, source=MARKDOWN):

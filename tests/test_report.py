@@ -13,7 +13,7 @@ from xai_utils.results import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "report"))
 import build  # noqa: E402
-from common import ReportError, printed, tile  # noqa: E402
+from common import ReportError, tile  # noqa: E402
 
 
 @pytest.fixture(params=build.FIGURE_SUFFIX)
@@ -73,14 +73,6 @@ def test_tables_say_what_is_undefined(page):
 
 def test_latex_marks_are_escaped():
     assert build._escape_latex("30 % of a_b & c → d") == r"30 \% of a\_b \& c $\rightarrow$ d"
-
-
-@pytest.mark.parametrize(
-    "number, form, text",
-    [(0.25, ".1%", "25.0%"), (-0.04, "+.2f", "−0.04"), (-0.00001, "+.4f", "+0.0000"), (-0.001, ".2f", "0.00")],
-)
-def test_numbers_have_a_real_minus_and_none_before_a_zero(number, form, text):
-    assert printed(number, form) == text
 
 
 def test_tables_can_cite(page):

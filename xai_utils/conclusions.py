@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from xai_utils.metrics.statistics import LEVEL, SETTING, holm_wilcoxon, label, winner
-from xai_utils.wording import listed, some
+from xai_utils.wording import chance, listed, printed, some
 
 
 def on_settings(verdicts):
@@ -120,15 +120,15 @@ def on_agreement(correlations):
         return "no two settings rank the methods."
     (first, second), lowest = pairs.idxmin(), pairs.min()
     return (
-        f"its median over {len(pairs)} pairs of settings is {_minus(pairs.median(), '.2f')}; "
-        f"{first} and {second} "
-        f"agree least ({_minus(lowest, '.2f')}), and {100 * (pairs < 0).mean():.0f} % of the pairs are opposed."
+        f"its median over {len(pairs)} pairs of settings is {printed(pairs.median(), '.2f')}; "
+        f"{first} and {second} agree least ({printed(lowest, '.2f')}), and "
+        f"{100 * (pairs < 0).mean():.0f} % of the pairs are opposed."
     )
 
 
 def on_claim(claim, gain, p):
     """Whether a claimed difference is there: its mean ``gain`` over the samples and its p-value."""
-    facts = f"mean difference {_minus(gain, '+.3f')}, {_chance(p)}"
+    facts = f"mean difference {printed(gain, '+.3f')}, {chance(p)}"
     if p >= LEVEL:
         return f"{claim}: not to be told here ({facts})."
     return f"{claim}: {'yes' if gain > 0 else 'the opposite'} ({facts})."
@@ -144,26 +144,17 @@ def on_lower(values, what, titles):
     mean, ranks = differences.mean(), (np.sign(differences) * rankdata(differences.abs())).sum()
     p = float(holm_wilcoxon(values).iloc[0, 1])
     if p >= LEVEL:
-        return f"The {what}s of {titles[first]} and {titles[second]} are not told apart ({_chance(p)})."
+        return f"The {what}s of {titles[first]} and {titles[second]} are not told apart ({chance(p)})."
     if mean * ranks < 0:
         return (
             f"By its mean the {what} of one, by ranks that of the other is lower, of {titles[first]} "
-            f"and {titles[second]} ({_chance(p)})."
+            f"and {titles[second]} ({chance(p)})."
         )
     way = "lower" if mean < 0 else "higher"
     return (
         f"The {what} of {titles[first]} is {way} than that of {titles[second]}, by {abs(mean):.3f} on "
-        f"average ({_chance(p)})."
+        f"average ({chance(p)})."
     )
-
-
-def _chance(p):
-    return "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}"
-
-
-def _minus(number, form):
-    """A number with a real minus."""
-    return format(number, form).replace("-", "−")
 
 
 def on_randomization(summary, titles, controls):

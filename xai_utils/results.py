@@ -91,10 +91,10 @@ class Run:
     def figure(self, name, figure):
         """Save a figure for print (PDF), for the screen (SVG) and as numbers (CSV), and return it,
         to be shown."""
+        self.figures.mkdir(parents=True, exist_ok=True)
         for suffix, metadata in ((".pdf", {"CreationDate": None}), (".svg", {"Date": None})):
             path = self.figures / (name + suffix)
             partial = path.with_name("partial-" + path.name)
-            partial.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(partial, metadata=metadata)
             partial.rename(path)
         write(self.figures / f"{name}.csv", drawn(figure).to_csv(index=False, float_format="%.4g"))

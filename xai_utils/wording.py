@@ -1,4 +1,4 @@
-"""Lists in prose."""
+"""Lists and numbers in prose."""
 
 
 def some(items, count=4):
@@ -13,3 +13,14 @@ def listed(items):
     """``a``, ``a and b``, ``a, b and c``."""
     items = [str(item) for item in items]
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def printed(number, form):
+    """A number in a format, with a real minus, and none before a zero."""
+    sign, rest = ("+", form[1:]) if form.startswith("+") else ("", form)
+    return format(number, sign + "z" + rest).replace("-", "−")
+
+
+def chance(p):
+    """A p-value."""
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}"
