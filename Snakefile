@@ -1,28 +1,37 @@
 # What depends on what, written once. `./run_all.sh` calls it.
 
+import json
 import os
 from glob import glob
 
-from xai_utils.results import profile_section
+from xai_utils.run.files import profile_section
 
 SOURCE = workflow.basedir
 PROFILE = config.get("profile", "standard")
 RESULTS, FIGURES = f"results/{PROFILE}", f"figures/{PROFILE}"
 REPORT = f"report/build/{PROFILE}"
+LOCK = f"{SOURCE}/requirements.lock"
+PACKAGE = sorted(glob(f"{SOURCE}/xai_utils/**/*.py", recursive=True))
 
-# Each notebook, and what it uses: other notebooks' results, the tiles and our weights, recorded
-# trainings, the published numbers.
+# The jobs of the plan, by name; none before the tiles are found and the plan is made.
+JOBS = json.load(open(f"{RESULTS}/jobs.json")) if os.path.exists(f"{RESULTS}/jobs.json") else {}
+
+# Each notebook, and what it reads: works of the plan, trainings, and facts.
 NOTEBOOKS = {
-    "01_mnist1d_train": ["recipes"],
-    "02_mnist1d_classify": ["01_mnist1d_train", "published"],
-    "03_mnist1d_explain": ["01_mnist1d_train"],
-    "04_hmt_classify": ["tiles", "published"],
-    "05_hmt_explain": ["04_hmt_classify", "tiles"],
-    "06_quantitative_eval": ["03_mnist1d_explain", "05_hmt_explain", "tiles", "published"],
-    "07_localization": ["03_mnist1d_explain", "05_hmt_explain", "tiles", "published"],
-    "08_sanity": ["03_mnist1d_explain", "05_hmt_explain", "tiles"],
+    "01_mnist1d_train": ["train-signals", "recipes"],
+    "02_mnist1d_classify": ["train-signals", "published"],
+    "03_mnist1d_explain": ["signals", "signals_few"],
+    "04_hmt_classify": ["train-tiles", "tiles", "published"],
+    "05_hmt_explain": ["tiles", "tiles_few"],
+    "06_quantitative_eval": ["signals_rates", "tiles_rates"],
+    "07_published_comparison": [
+        "course_signals", "course_tiles", "course_steps", "signals_rates", "tiles_rates", "published",
+    ],
+    "08_audit": ["signals_audited", "signals_again", "tiles_audited", "tiles_again"],
+    "09_localization": ["signals", "signals_few", "mosaics", "mosaics_twice", "synthetic", "published"],
+    "10_sanity": ["signals_sanity", "tiles_sanity"],
 }
-COLLECTED = [
+JOINED = [
     f"{RESULTS}/{name}"
     for name in (
         "values.json", "tables.json", "made_in.json", "scores.csv", "reproduction.csv", "run.json"
@@ -41,14 +50,34 @@ def course_files():
     return sorted(glob(os.path.join(SOURCE, asked, "*.h5"))) if asked else []
 
 
-def files_used(wildcards):
+def record(job):
+    return f"{RESULTS}/jobs/{job}.json"
+
+
+FACTS = {
+    "tiles": [f"{RESULTS}/hmt.json", *glob(f"{SOURCE}/data/weights/vgg7_*")],
+    "recipes": [f"{SOURCE}/data/weights/shallow_cnn_recipes.json"],
+    "published": [
+        f"{SOURCE}/data/published_results.csv", f"{SOURCE}/data/recorded_course.json", *course_files()
+    ],
+}
+
+
+def files_read(wildcards):
     """The files behind the names in the table of notebooks."""
-    files = {name: [f"{RESULTS}/parts/{name}.json"] for name in NOTEBOOKS}
-    files["tiles"] = [f"{RESULTS}/hmt.json", *glob(f"{SOURCE}/data/weights/vgg7_*")]
-    files["recipes"] = [f"{SOURCE}/data/weights/shallow_cnn_recipes.json"]
-    facts = [f"{SOURCE}/data/published_results.csv", f"{SOURCE}/data/recorded_course.json"]
-    files["published"] = [*facts, *course_files()]
-    return [file for name in NOTEBOOKS[wildcards.notebook] for file in files[name]]
+    names = NOTEBOOKS[wildcards.notebook]
+    jobs = [record(job) for job, about in JOBS.items() if job in names or about["work"] in names]
+    return [file for name in names for file in FACTS.get(name, [])] + jobs
+
+
+def files_of_job(wildcards):
+    """The records of the jobs that one waits for, and what its samples come from."""
+    about = JOBS[wildcards.job]
+    sources = [file for name in about["uses"] for file in FACTS.get(name, [])]
+    return sources + (course_files() if "course" in about["uses"] else []) + list(map(record, about["needs"]))
+
+
+localrules: all, find_hmt, plan, join, report
 
 
 rule all:
@@ -69,11 +98,70 @@ rule find_hmt:
         "python -m xai_utils.data.hmt {output}"
 
 
+rule plan:
+    input:
+        f"{RESULTS}/hmt.json",
+        f"{SOURCE}/profiles/{PROFILE}.yaml",
+        LOCK,
+        PACKAGE,
+        course_files(),
+    output:
+        f"{RESULTS}/jobs.json",
+    params:
+        jobs=config.get("jobs", 1),
+    shell:
+        f"python -m xai_utils.study.jobs {PROFILE} --for {{params.jobs}}"
+
+
+# A training: two threads, on however many cores, since their number decides about the last digits.
+rule train:
+    input:
+        files_of_job,
+        LOCK,
+    output:
+        f"{RESULTS}/jobs/{{job,train-.*}}.json",
+    params:
+        code=lambda wildcards: JOBS[wildcards.job]["code"],
+    threads: 1
+    priority: 2
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+    shell:
+        f"python -m xai_utils.study.jobs {PROFILE} --do {{wildcards.job}}"
+
+
+# Maps of a set of samples by a group of methods, into the store. One thread: many jobs with one are
+# faster than one with many, and give the same maps.
+rule explain:
+    input:
+        files_of_job,
+        LOCK,
+    output:
+        f"{RESULTS}/jobs/{{job,explain-.*}}.json",
+    params:
+        code=lambda wildcards: JOBS[wildcards.job]["code"],
+    threads: 1
+    priority: 1
+    resources:
+        mem_mb=4000,
+        runtime=720,
+    shell:
+        f"TF_NUM_INTRAOP_THREADS=1 python -m xai_utils.study.jobs {PROFILE} --do {{wildcards.job}}"
+
+
+# Scores of maps, into the store.
+use rule explain as score with:
+    output:
+        f"{RESULTS}/jobs/{{job,score-.*}}.json",
+
+
 rule notebook:
     input:
         notebook=f"{SOURCE}/notebooks/{{notebook}}.ipynb",
-        package=glob(f"{SOURCE}/xai_utils/**/*.py", recursive=True),
-        used=files_used,
+        package=PACKAGE,
+        lock=LOCK,
+        used=files_read,
     output:
         f"{RESULTS}/notebooks/{{notebook}}.ipynb",
         f"{RESULTS}/parts/{{notebook}}.json",
@@ -83,32 +171,33 @@ rule notebook:
         directory(f"{FIGURES}/{{notebook}}"),
     params:
         settings=lambda wildcards: profile_section(PROFILE, wildcards.notebook),
-        options=profile_section(PROFILE, "options"),
-    threads: 1  # of the many that a notebook uses, one is idle half of the time
-    # The longest first: what is left fills the other core.
-    priority: lambda wildcards: int(wildcards.notebook in ("05_hmt_explain", "06_quantitative_eval"))
+        plan=[profile_section(PROFILE, name) for name in ("options", "samples", "networks")],
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=240,
     shell:
-        f"python -m xai_utils.execute {{wildcards.notebook}} {PROFILE}"
+        f"python -m xai_utils.run.notebook {{wildcards.notebook}} {PROFILE}"
 
 
-rule collect:
+rule join:
     input:
         expand(f"{RESULTS}/parts/{{notebook}}.json", notebook=NOTEBOOKS),
     output:
-        COLLECTED,
+        JOINED,
     shell:
-        f"python -m xai_utils.results {PROFILE}"
+        f"python -m xai_utils.run.join {PROFILE} {' '.join(NOTEBOOKS)}"
 
 
 rule report:
     input:
-        COLLECTED,
+        JOINED,
         expand(f"{RESULTS}/notebooks/{{notebook}}.ipynb", notebook=NOTEBOOKS),
         expand(f"{RESULTS}/parts/{{notebook}}_samples.npz", notebook=NOTEBOOKS),
         expand(f"{FIGURES}/{{notebook}}", notebook=NOTEBOOKS),
         glob(f"{SOURCE}/report/*.*"),
         glob(f"{SOURCE}/report/templates/*"),
-        glob(f"{SOURCE}/report/explorer/*"),
+        glob(f"{SOURCE}/report/explorer_page/*"),
     output:
         f"{REPORT}/report.html",
         f"{REPORT}/report.tex",
@@ -116,4 +205,4 @@ rule report:
         f"{REPORT}/walkthrough/index.html",
         f"{REPORT}/explorer/index.html",
     shell:
-        f"python {SOURCE}/report/build.py {PROFILE}"
+        f"python -P -m report.build {PROFILE}"  # the folder of that name here is what it writes

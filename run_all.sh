@@ -3,4 +3,4 @@
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$ROOT/scripts/environment.sh"
-exec python -m xai_utils.pipeline "$@"
+exec python -m xai_utils.run.pipeline "$@"

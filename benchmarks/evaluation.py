@@ -8,17 +8,20 @@ import time
 
 import numpy as np
 
-from xai_utils import metrics, models, training
-from xai_utils.data import Samples, synthetic_tissue
+from xai_utils import metrics
+from xai_utils.data import Samples, synthetic_tissue, unit_range
 from xai_utils.metrics.faithfulness import blurred
+from xai_utils.models import predict
+from xai_utils.networks.architectures import vgg7
+from xai_utils.networks.weights import load_weights, shipped_weights
 
 FRACTIONS, RULES = [0.15, 0.3, 0.5, 0.9], ["exact", "published"]
 
 
 def main():
-    x = training.unit_range(synthetic_tissue.generate(2, seed=1)[0])
-    model = models.load_weights(models.vgg7(), models.shipped_weights("synthetic"))
-    target = models.predict(model, x).argmax(axis=1)
+    x = unit_range(synthetic_tissue.generate(2, seed=1)[0])
+    model = load_weights(vgg7(), shipped_weights("synthetic"))
+    target = predict(model, x).argmax(axis=1)
     samples = Samples(x, target, np.arange(len(x)).astype(str))
     fills = {"black": 0.0, "mean": x.mean(axis=0), "blur": blurred(x)}
     maps = {"random": np.random.default_rng(0).random(x.shape[:-1])}

@@ -8,18 +8,20 @@ import time
 
 import numpy as np
 
-from xai_utils import models, training
 from xai_utils.attributions import explain
-from xai_utils.data import synthetic_tissue
+from xai_utils.data import synthetic_tissue, unit_range
 from xai_utils.metrics import faithfulness
+from xai_utils.models import predict
+from xai_utils.networks.architectures import vgg7
+from xai_utils.networks.weights import load_weights, shipped_weights
 
 TOLERANCE, FIRST_STEPS = 0.01, 10
 
 
 def main():
-    x = training.unit_range(synthetic_tissue.generate(3, seed=1)[0])
-    model = models.load_weights(models.vgg7(), models.shipped_weights("synthetic"))
-    target = models.predict(model, x).argmax(axis=1)
+    x = unit_range(synthetic_tissue.generate(3, seed=1)[0])
+    model = load_weights(vgg7(), shipped_weights("synthetic"))
+    target = predict(model, x).argmax(axis=1)
 
     def timed(**options):
         started = time.perf_counter()

@@ -8,8 +8,9 @@ import time
 
 import numpy as np
 
-from xai_utils import training  # first: it sets the number of threads
-from xai_utils.models import vgg7
+from xai_utils.networks.architectures import vgg7
+from xai_utils.networks.recipes import VGG7, adamw
+from xai_utils.networks.training import BATCH_SIZE
 
 ROUNDS, STEPS = 5, 4
 DTYPES = ("float32", "mixed_bfloat16")
@@ -17,11 +18,11 @@ DTYPES = ("float32", "mixed_bfloat16")
 
 def main():
     rng = np.random.default_rng(0)
-    size, labels = training.VGG7.crop, rng.integers(0, 8, training.BATCH_SIZE)
-    x = rng.random((training.BATCH_SIZE, size, size, 3), np.float32)
+    size, labels = VGG7.crop, rng.integers(0, 8, BATCH_SIZE)
+    x = rng.random((BATCH_SIZE, size, size, 3), np.float32)
     models = {dtype: vgg7(dtype=dtype) for dtype in DTYPES}
     for model in models.values():
-        model.compile(training.adamw(1000), loss="sparse_categorical_crossentropy")
+        model.compile(adamw(1000), loss="sparse_categorical_crossentropy")
         model.train_on_batch(x, labels)
     seconds = {dtype: [] for dtype in DTYPES}
     for _ in range(ROUNDS):

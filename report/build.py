@@ -1,6 +1,6 @@
 """Fill ``report.md`` with what a run found and turn it into HTML, LaTeX and PDF.
 
-``python report/build.py quick`` builds ``report/build/quick/report.{html,tex,pdf}``, and beside it
+``python -m report.build quick`` builds ``report/build/quick/report.{html,tex,pdf}``, and beside it
 the walkthrough and the explorer. The PDF is made by LaTeX where TeX is installed, else by Typst,
 which comes with the environment.
 """
@@ -16,14 +16,21 @@ from pathlib import Path
 
 import jinja2
 import typst
-from common import (
-    HTML, TEMPLATES, ReportError, cell_that_made, environment, load, pandoc, value_of,
-)  # fmt: skip
-from explorer import write_explorer
-from walkthrough import write_walkthrough
 
-from xai_utils.results import output_root
-from xai_utils.wording import printed
+from report.common import (
+    HTML,
+    TEMPLATES,
+    ReportError,
+    cell_that_made,
+    environment,
+    load,
+    pandoc,
+    value_of,
+)  # fmt: skip
+from report.explorer import write_explorer
+from report.walkthrough import write_walkthrough
+from xai_utils.run.files import output_root
+from xai_utils.study.wording import printed
 
 HERE = Path(__file__).resolve().parent
 KEPT = (".html", ".tex", ".pdf", ".log")
@@ -39,7 +46,7 @@ def build(profile):
         folder = Path(place) / "new"
         folder.mkdir()
         shutil.copy(HERE / "refs.bib", folder)
-        copy_figures(output_root() / "figures" / profile, folder)
+        copy_figures(output_root() / "figures" / profile, found.notebooks, folder)
         texts = {form: fill(found, form, folder) for form in FIGURE_SUFFIX}
         write_html(texts["html"][0], folder)
         write_latex(texts["latex"][0], folder)
@@ -57,12 +64,12 @@ def build(profile):
     return target
 
 
-def copy_figures(made, folder):
-    """The figures and, apart, their numbers."""
+def copy_figures(made, notebooks, folder):
+    """The figures of these notebooks and, apart, their numbers."""
     places = {".pdf": folder / "figures", ".svg": folder / "figures", ".csv": folder / "data"}
     for suffix, place in places.items():
         place.mkdir(exist_ok=True)
-        for file in made.glob(f"*/*{suffix}"):
+        for file in (file for name in notebooks for file in (made / name).glob(f"*{suffix}")):
             shutil.copy(file, place)
 
 
@@ -132,12 +139,17 @@ class Page:
             return "\n" + _latex_figure(name, path, label, wide)
         if self.form == "html":
             cell, number = cell_that_made(self.found, name), self.numbers[name][1]
+            made = (
+                f'[cell]({cell}){{aria-label="The cell that made Fig. {number}"}}'
+                if cell
+                else "by hand"
+            )
             label += (
-                f' [[cell]({cell}){{aria-label="The cell that made Fig. {number}"}} · '
-                f'[data](data/{name}.csv){{aria-label="The numbers of Fig. {number}, as CSV"}}]{{.source}}'
+                f" [{made} · [data](data/{name}.csv)"
+                f'{{aria-label="The numbers of Fig. {number}, as CSV"}}]{{.source}}'
             )
         width = "100%" if wide else "65%"
-        return f"\n![{label}]({path}){{#{name} width={width} alt=\"{caption.split('. ')[0]}\"}}\n"
+        return f'\n![{label}]({path}){{#{name} width={width} alt="{caption.split(". ")[0]}"}}\n'
 
     def table(self, name, caption, columns, wide=False):
         """The columns of a recorded table: ``{column: heading}`` or ``{column: (heading, format)}``.

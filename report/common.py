@@ -9,8 +9,8 @@ import jinja2
 import nbformat
 import pypandoc
 
-from xai_utils.results import output_root
-from xai_utils.wording import chance, listed, printed
+from xai_utils.run.files import output_root
+from xai_utils.study.wording import chance, listed, printed
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 HTML = ["--mathml", "--embed-resources", f"--css={TEMPLATES / 'style.css'}", "-Vdocument-css=false"]
@@ -32,7 +32,7 @@ def load(profile):
         raise ReportError(f"there are no results in {results}: run ./run_all.sh --profile {profile}")
     names = ("values", "tables", "made_in", "run")
     found = {name: json.loads((results / f"{name}.json").read_text()) for name in names}
-    executed = sorted(results.glob("notebooks/*.ipynb"))
+    executed = [results / "notebooks" / f"{name}.ipynb" for name in found["run"]["parameters"]]
     notebooks = {path.stem: split_at_headings(nbformat.read(path, 4)) for path in executed}
     return SimpleNamespace(**found, notebooks=notebooks, folder=results)
 
@@ -55,12 +55,15 @@ def value_of(found, key):
 
 
 def cell_that_made(found, name):
-    """The address, within the report's folder, of the cell that made a figure or table."""
+    """The address, within the report's folder, of the cell that made a figure or table; "" for what was
+    made by hand, whose notebook the report does not have."""
     notebook, count = found.made_in[name]
-    for cell in found.notebooks[notebook].cells if notebook in found.notebooks else []:
+    if found.run["provenance"][notebook]["by_hand"]:
+        return ""
+    for cell in found.notebooks[notebook].cells:
         if cell.get("execution_count") == count:
             return f"walkthrough/{notebook}.html#{cell.id}"
-    raise ReportError(f"{name!r} was made by hand in {notebook}; run it with run_all.sh")
+    raise ReportError(f"{notebook} was executed again after it made {name!r}")
 
 
 def environment(loader=None):

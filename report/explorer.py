@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from common import ReportError
 from matplotlib import colormaps
 
-from xai_utils.plots import POSITIVE_MAP, SIGNED_MAP
+from report.common import ReportError
+from xai_utils.study.plots import POSITIVE_MAP, SIGNED_MAP
 
 HERE = Path(__file__).resolve().parent
 LEVELS = 200  # of a map's points, from the most to the least salient: every whole percent is one
@@ -33,7 +33,7 @@ STAND_IN = {"title": "Synthetic tissue, in the place of HMT", "credits": ""}
 
 def write_explorer(found, folder):
     """The page, its scripts, and the data of every dataset whose samples were handed on."""
-    shutil.copytree(HERE / "explorer", folder, copy_function=shutil.copy)  # as new as the data
+    shutil.copytree(HERE / "explorer_page", folder, copy_function=shutil.copy)  # as new as the data
     (folder / "data").mkdir()
     methods, metrics = (named(found.tables[name]) for name in ("methods", "metrics"))
     scores = scores_of(found)
@@ -53,8 +53,8 @@ def write_explorer(found, folder):
 def samples_of(found):
     """``{dataset: arrays}`` of the samples that notebooks handed on."""
     handed_on = {}
-    for file in sorted(found.folder.glob("parts/*_samples.npz")):
-        with np.load(file) as arrays:
+    for name in found.notebooks:
+        with np.load(found.folder / "parts" / f"{name}_samples.npz") as arrays:
             if arrays:
                 handed_on[str(arrays["dataset"])] = dict(arrays)
     if missing := ABOUT.keys() - handed_on.keys():
@@ -153,7 +153,9 @@ def text_of(array):
 def colours():
     """The colour maps of the report, 256 colours each."""
     tables = {"positive": POSITIVE_MAP, "signed": SIGNED_MAP}
-    return {name: colormaps[table](range(256), bytes=True)[:, :3].tolist() for name, table in tables.items()}
+    return {
+        name: colormaps[table](range(256), bytes=True)[:, :3].tolist() for name, table in tables.items()
+    }
 
 
 def named(table):

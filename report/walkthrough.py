@@ -7,7 +7,8 @@ from pathlib import Path
 
 import nbformat
 import yaml
-from common import HTML, TEMPLATES, ReportError, environment, pandoc, value_of
+
+from report.common import HTML, TEMPLATES, ReportError, environment, pandoc, value_of
 
 HERE = Path(__file__).resolve().parent
 
@@ -22,11 +23,15 @@ def write_walkthrough(found, folder, places):
     for name, notebook in found.notebooks.items():
         write_notebook(notebook, folder / f"{name}.html")
     rubric = yaml.safe_load((HERE / "rubric.yaml").read_text())
-    text = environment().from_string((HERE / "walkthrough.md").read_text()).render(
-        tasks=[task | {"rows": rows(found, task["questions"], places)} for task in rubric],
-        notebooks={name: title(notebook) for name, notebook in found.notebooks.items()},
-        run=found.run,
-        synthetic=found.values["hmt.source"] == "synthetic",
+    text = (
+        environment()
+        .from_string((HERE / "walkthrough.md").read_text())
+        .render(
+            tasks=[task | {"rows": rows(found, task["questions"], places)} for task in rubric],
+            notebooks={name: title(notebook) for name, notebook in found.notebooks.items()},
+            run=found.run,
+            synthetic=found.values["hmt.source"] == "synthetic",
+        )
     )
     pandoc(text, "html5", folder / "index.html", [*HTML, "-Mlang=en"])
 
@@ -39,9 +44,9 @@ def rows(found, questions, places):
         if unknown := set(question["shows"]) - set(places):
             raise ReportError(f"rubric.yaml points to {', '.join(unknown)}, which the report lacks")
         printed = {
-            name: environment().from_string(question[name]).render(
-                value=lambda key: value_of(found, key), run=found.run
-            )
+            name: environment()
+            .from_string(question[name])
+            .render(value=lambda key: value_of(found, key), run=found.run)
             for name in ("value", "check")
         }
         filled.append(

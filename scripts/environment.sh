@@ -24,12 +24,19 @@ build_environment() {
         echo "error: $python cannot make environments; on Debian: apt install python3-venv" >&2
         return 1
     fi
-    "$ROOT/.venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --require-hashes --no-deps -r "$ROOT/requirements.lock"
+    # Two packages have no wheel: what builds them is pinned too, and comes first.
+    install_locked -r <(sed -n '/^setuptools==/,/^[^ ]*==/{/^setuptools==/p;/^    --hash/p}' \
+        "$ROOT/requirements.lock")
+    install_locked --no-build-isolation -r "$ROOT/requirements.lock"
     "$ROOT/.venv/bin/python" -m pip install --quiet --disable-pip-version-check \
         --no-deps --no-build-isolation --no-index -e "$ROOT"
     cp "$ROOT/requirements.lock" "$ROOT/.venv/requirements.lock"
     echo "environment  $((SECONDS - started)) s" >&2
+}
+
+install_locked() {
+    "$ROOT/.venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --require-hashes --no-deps "$@"
 }
 
 cmp -s "$ROOT/requirements.lock" "$ROOT/.venv/requirements.lock" || build_environment

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
+from xai_utils.run import sources
+
 
 def small_network(dimensions, kind="functional", softmax=True, pooled=False):
     """A network of one convolution with random weights, for signals (40, 1) or images (16, 16, 3).
@@ -47,6 +49,22 @@ def output(tmp_path, monkeypatch):
     """A folder that results are written to in place of the repository."""
     monkeypatch.setenv("XAI_OUTPUT", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def edit(monkeypatch):
+    """A function that changes a module's code as it is remembered, as if its file had been edited
+    before it was imported; what the module does stays as it is."""
+
+    def change(module, before, after):
+        name = f"xai_utils.{module}"
+        source = sources.imported()[name]
+        assert before in source
+        monkeypatch.setitem(sources._imported, name, source.replace(before, after))
+        sources._hash_of_imported.cache_clear()
+
+    yield change
+    sources._hash_of_imported.cache_clear()
 
 
 def pytest_addoption(parser):

@@ -4,13 +4,7 @@ import pytest
 
 from tests.conftest import small_network, some_inputs
 from xai_utils import models
-
-
-def test_the_networks_have_the_parameters_of_the_course():
-    assert models.shallow_cnn().count_params() == 13_960
-    assert models.vgg7(normalize=False).count_params() == 66_088
-    trained = models.vgg7().trainable_weights
-    assert sum(np.prod(weight.shape) for weight in trained) == 66_088
+from xai_utils.networks.architectures import vgg7
 
 
 def _convolutions():
@@ -118,12 +112,6 @@ def test_features_are_those_of_the_named_layer(kind):
     np.testing.assert_allclose(head(features), scores, atol=1e-5)
 
 
-def test_the_image_network_keeps_its_free_size():
-    model, x = models.vgg7(normalize=False), some_inputs(2)
-    _, features = models.feature_model(model, layer="max_pooling2d")(x)
-    assert features.shape == (5, 8, 8, 32)
-
-
 def test_no_head_where_a_way_leads_around_the_layer():
     model = _residual(ENDS["softmax layer"]())
     with pytest.raises(ValueError, match="do not depend on last alone"):
@@ -200,7 +188,7 @@ def test_the_log_odds_are_those_of_the_probability_and_keep_their_slope_at_1():
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
 def test_scores_of_low_precision_are_floats(dtype):
-    scores = models.score_model(models.vgg7(normalize=False, dtype=dtype))
+    scores = models.score_model(vgg7(normalize=False, dtype=dtype))
     assert scores(some_inputs(2)).dtype == "float32"
 
 
@@ -213,6 +201,59 @@ def test_models_are_built_once_only_where_that_is_asked_for():
     model.layers[-1].activation = keras.activations.linear
     assert models.score_model(model) is not inside
     assert models.score_model(model) is not models.score_model(model)
+
+
+def joined(order):
+    """Two convolutions, of which the sum of the first with the first or the second is read."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((40, 1))
+    made = [keras.layers.Conv1D(2, 3)(inputs) for _ in range(2)]
+    both = keras.layers.Flatten()(keras.layers.Concatenate()(made))
+    chosen = keras.layers.Flatten()(keras.layers.Add()([made[index] for index in order]))
+    return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Concatenate()([both, chosen])))
+
+
+@pytest.mark.parametrize("kind", ["functional", "sequential", "nested"])
+def test_the_same_model_built_anew_has_the_same_fingerprint(kind):
+    """Keras numbers the layers of the second one on from those of the first."""
+    first, again = small_network(1, kind), small_network(1, kind)
+    assert [layer.name for layer in first.layers] != [layer.name for layer in again.layers]
+    assert models.fingerprint(first) == models.fingerprint(again)
+
+
+@pytest.mark.parametrize("kind", ["functional", "sequential", "nested"])
+def test_other_weights_or_another_end_have_another_fingerprint(kind):
+    model = small_network(1, kind)
+    weights = model.get_weights()
+    weights[0][0, 0, 0] = np.nextafter(weights[0][0, 0, 0], np.float32(9))
+    changed = small_network(1, kind)
+    changed.set_weights(weights)
+    without_softmax = small_network(1, kind, softmax=False)
+    assert len({models.fingerprint(one) for one in (model, changed, without_softmax)}) == 3
+
+
+def test_the_same_layers_and_weights_otherwise_connected_have_another_fingerprint():
+    first, other, again = (joined(order) for order in ([0, 0], [0, 1], [0, 1]))
+    x = some_inputs(1)
+    assert not np.allclose(first.predict_on_batch(x), other.predict_on_batch(x))
+    assert all(map(np.array_equal, first.get_weights(), other.get_weights()))
+    assert models.fingerprint(first) != models.fingerprint(other) == models.fingerprint(again)
+
+
+def test_a_normalization_counts_as_it_computes():
+    """Set weights reach what Keras' layer computes with only when its state is finalized."""
+    model, x = vgg7(), some_inputs(2)
+    model.get_layer("normalization").adapt(x)
+    before, answers = models.fingerprint(model), model.predict_on_batch(x)
+    weights = model.get_weights()
+    weights[0] = weights[0] + 1
+    model.set_weights(weights)
+    assert np.array_equal(model.predict_on_batch(x), answers)
+    set_only = models.fingerprint(model)
+    model.get_layer("normalization").finalize_state()
+    model.make_predict_function(force=True)
+    assert not np.allclose(model.predict_on_batch(x), answers)
+    assert len({before, set_only, models.fingerprint(model)}) == 3
 
 
 def test_unknown_layers_and_scores_are_named():
@@ -250,48 +291,3 @@ def test_another_end_is_refused(end, message):
     model = keras.Sequential([keras.Input((40, 1)), keras.layers.Conv1D(2, 3), end])
     with pytest.raises(ValueError, match=message):
         models.score_model(model)
-
-
-@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
-def test_weights_of_another_architecture_are_refused(tmp_path, suffix):
-    path = tmp_path / f"other{suffix}"
-    other = models.shallow_cnn(classes=7)
-    other.save_weights(path) if suffix == ".weights.h5" else other.save(path)
-    with pytest.raises(models.WeightsError, match="does not fit shallow_cnn .13960 parameters"):
-        models.load_weights(models.shallow_cnn(), path)
-
-
-def test_weights_of_another_network_are_refused(tmp_path):
-    path = tmp_path / "vgg7.weights.h5"
-    models.vgg7().save_weights(path)
-    with pytest.raises(models.WeightsError, match="Give a weight file of this architecture"):
-        models.load_weights(models.shallow_cnn(), path)
-
-
-def test_a_file_that_holds_no_weights_is_refused(tmp_path):
-    path = tmp_path / "text.h5"
-    path.write_text("no weights")
-    with pytest.raises(models.WeightsError, match="does not fit"):
-        models.load_weights(models.shallow_cnn(), path)
-    with pytest.raises(models.WeightsError, match="no weight file"):
-        models.load_weights(models.shallow_cnn(), tmp_path / "missing.h5")
-
-
-def test_whole_models_in_the_old_format_load_as_weights(tmp_path):
-    model, x = models.shallow_cnn(), some_inputs(1)
-    model.save(tmp_path / "MNIST1D.h5")
-    loaded = models.load_weights(models.shallow_cnn(), tmp_path / "MNIST1D.h5")
-    assert np.array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
-
-
-def test_without_the_course_folder_there_is_no_course_model(monkeypatch, tmp_path):
-    monkeypatch.delenv("XAI_COURSE_MODELS", raising=False)
-    assert models.course_model("HMT") is None
-    monkeypatch.setenv("XAI_COURSE_MODELS", str(tmp_path))
-    with pytest.raises(models.WeightsError, match="HMT.h5"):
-        models.course_model("HMT")
-
-
-@pytest.mark.parametrize("source", ["synthetic", "local", "zenodo"])
-def test_the_shipped_weights_load(source):
-    models.load_weights(models.vgg7(), models.shipped_weights(source))

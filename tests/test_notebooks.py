@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from xai_utils.attributions import METHODS
-from xai_utils.execute import parameters
-from xai_utils.results import REPOSITORY
+from xai_utils.run.files import REPOSITORY
+from xai_utils.run.notebook import parameters
+from xai_utils.run.part import PLAN
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -22,7 +23,7 @@ def code_cells(path):
 
 
 def test_they_are_numbered():
-    assert [path.stem[:2] for path in NOTEBOOKS] == [f"0{number}" for number in range(1, 9)]
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02}" for number in range(1, 11)]
 
 
 @notebooks
@@ -50,7 +51,7 @@ def test_cells_are_short_and_define_no_class(path):
 @notebooks
 def test_it_records_under_its_own_name_and_finishes(path):
     source = "\n".join(cell.source for cell in code_cells(path))
-    assert f'results.Run(PROFILE, "{path.stem}")' in source
+    assert f'run = Run(PROFILE, "{path.stem}")' in source
     assert source.rstrip().endswith("run.finish()")
 
 
@@ -64,17 +65,15 @@ def test_a_text_follows_every_figure(path):
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
-def test_profiles_set_only_what_the_notebooks_have(profile, output, monkeypatch):
-    (output / "results" / profile.stem).mkdir(parents=True)
-    (output / "results" / profile.stem / "hmt.json").write_text('{"path": "synthetic"}')
+def test_profiles_set_only_what_the_notebooks_have(profile):
     sections = yaml.safe_load(profile.read_text()) or {}
-    assert sections.keys() <= {path.stem for path in NOTEBOOKS} | {"options"}
+    assert sections.keys() <= {path.stem for path in NOTEBOOKS} | set(PLAN)
     for path in NOTEBOOKS:
         assert parameters(path, profile.stem)["PROFILE"] == profile.stem
 
 
-def test_an_unknown_parameter_in_a_profile_is_named(output, monkeypatch):
-    monkeypatch.setattr("xai_utils.execute.profile_section", lambda *_: {"EPOCH": 3})
+def test_an_unknown_parameter_in_a_profile_is_named(monkeypatch):
+    monkeypatch.setattr("xai_utils.run.notebook.profile_section", lambda *_: {"EPOCH": 3})
     with pytest.raises(SystemExit, match="quick.yaml sets EPOCH"):
         parameters(NOTEBOOKS[0], "quick")
 
@@ -85,3 +84,14 @@ def test_options_of_a_profile_are_known_to_the_methods(profile):
     assert options.keys() <= {"mnist1d", "hmt"}
     for method, own in ((m, o) for of_data in options.values() for m, o in of_data.items()):
         assert own.keys() <= inspect.signature(METHODS[method].function).parameters.keys()
+
+
+@notebooks
+def test_a_notebook_has_at_most_three_functions_of_its_own_and_none_of_another(path):
+    def functions(book):
+        trees = (ast.parse(cell.source) for cell in code_cells(book))
+        return {n.name for tree in trees for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+
+    assert len(functions(path)) <= 3
+    others = set().union(*(functions(other) for other in NOTEBOOKS if other != path))
+    assert not functions(path) & others

@@ -1,34 +1,45 @@
-"""The whole run as a user starts it, and what it says when it cannot."""
+"""The whole run as a user starts it, what it says when it cannot, and what a change rebuilds."""
 
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
-import sys
 import time
+from pathlib import Path
 from urllib.parse import unquote
 
 import pandas as pd
 import pytest
 
-from xai_utils.results import REPOSITORY, REPRODUCTION_COLUMNS, SCORE_COLUMNS
-
-sys.path.insert(0, str(REPOSITORY / "report"))
-import build  # noqa: E402
+from report import build
+from xai_utils.run.files import REPOSITORY
+from xai_utils.run.part import REPRODUCTION_COLUMNS, SCORE_COLUMNS
 
 NAMES = [
     "values.json", "tables.json", "made_in.json", "scores.csv", "reproduction.csv", "run.json",
 ]  # fmt: skip
+QUICK = ("--profile", "quick", "--hmt-dir", "synthetic")
+SLURM = (
+    "--executor", "slurm", "--jobs", "2", "--",
+    "--slurm-no-account", "--slurm-status-command", "squeue", "--latency-wait", "10",
+    "--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "2",
+)  # fmt: skip
 
 
-def run_all(output, *arguments, **environment):
+def settings(output, source, **environment):
+    """An environment in which ``source``, a checkout, is run and writes to ``output``."""
+    own = {name: text for name, text in os.environ.items() if not name.startswith("XAI_")}
+    return own | {"XAI_OUTPUT": str(output), "PYTHONPATH": str(source)} | environment
+
+
+def run_all(output, *arguments, source=REPOSITORY, **environment):
     """Start ``run_all.sh`` from another folder; returns the exit code and what it said."""
-    settings = {name: text for name, text in os.environ.items() if not name.startswith("XAI_")}
     done = subprocess.run(
-        [REPOSITORY / "run_all.sh", *arguments],
+        [source / "run_all.sh", *arguments],
         cwd="/",
-        env=settings | {"XAI_OUTPUT": str(output)} | environment,
+        env=settings(output, source, **environment),
         capture_output=True,
         text=True,
     )
@@ -40,6 +51,9 @@ def run_all(output, *arguments, **environment):
     [
         (["--profile", "fast"], "no profile 'fast'; give one of full, quick, standard"),
         (["--cores", "0"], "--cores must be at least 1"),
+        (["--executor", "slurm"], "--executor and --jobs go together"),
+        (["--jobs", "4"], "--executor and --jobs go together"),
+        (["--executor", "slurm", "--jobs", "4", "--cores", "2"], "with --executor give --jobs"),
         (["--profile", "quick", "--hmt-dir", "/nowhere"], "/nowhere does not exist"),
     ],
 )
@@ -59,50 +73,183 @@ def test_an_incomplete_hmt_folder_is_one_line_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "out" / "results" / "quick" / "hmt.json").exists()
 
 
-@pytest.mark.slow
-def test_quick_profile_from_nothing_then_again_then_after_a_change(tmp_path, monkeypatch):
-    code, said = run_all(tmp_path, "--profile", "quick", "--hmt-dir", "synthetic")
-    assert code == 0, said
-    results, report = tmp_path / "results/quick", tmp_path / "report/build/quick"
-    _check_results(results)
-    _check_report(report)
-    _check_links(report)
-    _check_pdf_without_tex(tmp_path, monkeypatch)
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of the working tree, whose files a test may edit, with the environment of this one."""
+    copy = tmp_path_factory.mktemp("checkout")
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listed, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    for name in filter(None, files.stdout.splitlines()):
+        if (REPOSITORY / name).exists():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, copy / name)
+    (copy / ".venv").symlink_to(Path(shutil.which("python")).parents[1])
+    return copy
 
+
+@pytest.fixture(scope="module")
+def local(checkout, tmp_path_factory):
+    """The quick profile from nothing on this machine: where it wrote, and what it said."""
+    output = tmp_path_factory.mktemp("local")
+    code, said = run_all(output, *QUICK, source=checkout)
+    assert code == 0, said
+    return output, said
+
+
+@pytest.mark.slow
+def test_the_quick_profile_from_nothing(local, monkeypatch):
+    output, said = local
+    _check_results(output / "results/quick")
+    _check_report(output / "report/build/quick")
+    _check_links(output / "report/build/quick")
+    _check_pdf_without_tex(output, monkeypatch)
+    assert re.search(r"^explain-tiles-all-0  \d+ s$", said, flags=re.M), "a line a stage"
+
+
+@pytest.mark.slow
+def test_a_second_run_has_nothing_to_do(local, checkout):
     started = time.time()
-    code, said = run_all(tmp_path, "--profile", "quick", "--hmt-dir", "synthetic")
+    code, said = run_all(local[0], *QUICK, source=checkout)
     assert code == 0 and "Nothing to do" in said
     assert time.time() - started < 10
 
-    # Other tiles and another package at once: Snakemake does not look at what it believes to wait.
-    package = REPOSITORY / "xai_utils/plots.py"
-    times = package.stat().st_atime, package.stat().st_mtime
-    package.touch()
-    planned = _plan(tmp_path, XAI_HMT_DIR="")
-    os.utime(package, times)
-    assert {f"0{number}" for number in range(1, 9)} == {name[:2] for name in planned}
-    assert _plan(tmp_path, XAI_HMT_DIR="synthetic") == []
 
-    before = (results / "values.json").read_text()
-    notebook = REPOSITORY / "notebooks/02_mnist1d_classify.ipynb"
-    times = notebook.stat().st_atime, notebook.stat().st_mtime
-    notebook.touch()
-    code, said = run_all(tmp_path, "--profile", "quick", "--hmt-dir", "synthetic")
-    os.utime(notebook, times)
-    assert code == 0
-    assert re.findall(r"^0\d_\w+", said, flags=re.M) == ["02_mnist1d_classify"]
-    assert (results / "values.json").read_text() == before, "the same numbers on every rebuild"
+def plan(output, source, **environment):
+    """The jobs and notebooks that would be run now, by name; their number by rule."""
+    code, said = run_all(output, *QUICK[:2], "--", "--dry-run", source=source, **environment)
+    assert code == 0, said
+    jobs = set(re.findall(r"wildcards: (?:job|notebook)=([\w-]+)", said))
+    rules = {"explain", "score", "train"}
+    return jobs, {rule: sum(job.startswith(rule) for job in jobs) for rule in rules}
 
 
-def _plan(output, **environment):
-    """The notebooks that would be run now."""
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2"]
-    command += ["--snakefile", REPOSITORY / "Snakefile", "--directory", output]
-    command += ["--config", "profile=quick", "--max-checksum-file-size", "0"]
-    settings = {name: text for name, text in os.environ.items() if not name.startswith("XAI_")}
-    done = subprocess.run(command, env=settings | environment, capture_output=True, text=True)
+@pytest.mark.slow
+def test_what_a_change_rebuilds(local, checkout):
+    """The table of the README, from top to bottom, by the dry run."""
+    output, _ = local
+    every = json.loads((output / "results/quick/jobs.json").read_text())
+    notebooks = {path.stem for path in (checkout / "notebooks").glob("*.ipynb")}
+
+    def after(file, before, now):
+        """What would be run with this edit, which is then taken back."""
+        path = checkout / file
+        text, times = path.read_text(), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+        assert before in text
+        path.write_text(text.replace(before, now, 1))
+        planned, _ = plan(output, checkout, XAI_HMT_DIR="synthetic")
+        path.write_text(text)
+        os.utime(path, ns=times)
+        return planned
+
+    def jobs(rule, *methods):
+        return {
+            name
+            for name, job in every.items()
+            if job["rule"] == rule and set(methods) & set(job.get("methods", ()))
+        }
+
+    def readers(of):
+        """The jobs that wait for those, and so on."""
+        found = set(of)
+        while more := {n for n, job in every.items() if found & set(job["needs"])} - found:
+            found |= more
+        return found
+
+    assert plan(output, checkout, XAI_HMT_DIR="synthetic")[0] == set()
+    # The report's prose, the words of conclusions, statistics, plots: no map and no score.
+    assert after("report/report.md", "# ", "# ") == set()
+    for edit in [
+        ("xai_utils/study/wording.py", "others", "more"),
+        ("xai_utils/study/statistics.py", "LEVEL = 0.05", "LEVEL = 0.01"),
+        ("xai_utils/study/plots.py", "COLUMN, PAGE = 3.5", "COLUMN, PAGE = 3.6"),
+        ("xai_utils/attributions/masks.py", "# nothing to divide", "# a comment"),
+    ]:
+        assert after(*edit) == notebooks
+    # One notebook: itself.
+    edited = after("notebooks/02_mnist1d_classify.ipynb", "Overall accuracy", "Accuracy")
+    assert edited == {"02_mnist1d_classify"}
+    # A metric: its scores. A method: its maps and what reads them.
+    edited = after("xai_utils/metrics/sanity.py", "win_size=7", "win_size=5")
+    assert edited == notebooks | {name for name in every if "sanity" in name and "score" in name}
+    edited = after("xai_utils/attributions/masks.py", "keep=0.5", "keep=0.6")
+    assert edited == notebooks | readers(jobs("explain", "rise"))
+    # The recipe: the training and all that its network is asked.
+    edited = after("profiles/quick.yaml", "signal_epochs: 15", "signal_epochs: 16")
+    assert edited == notebooks | readers({"train-signals"})
+    # The lock, other tiles: everything; everything of the tiles.
+    (checkout / "requirements.lock").touch()
+    assert plan(output, checkout, XAI_HMT_DIR="synthetic")[0] == notebooks | every.keys()
+
+
+@pytest.mark.slow
+def test_a_run_by_hand_changes_nothing_official(local, checkout, tmp_path):
+    """A notebook with other parameters in a kernel of its own, then ``run_all.sh``."""
+    output, _ = local
+    before = {p: p.read_bytes() for p in (output / "results/quick").glob("*.*")}
+    book = json.loads((checkout / "notebooks/03_mnist1d_explain.ipynb").read_text())
+    for cell in book["cells"]:
+        if cell["metadata"].get("tags") == ["parameters"]:
+            cell["source"] = ['PROFILE = "quick"\n', 'METHODS_SHOWN = ["gradient"]']
+    (tmp_path / "by_hand.ipynb").write_text(json.dumps(book))
+    done = subprocess.run(
+        ["jupyter", "execute", "--output", "done", tmp_path / "by_hand.ipynb"],
+        cwd=checkout / "notebooks",
+        env=settings(output, checkout, XAI_HMT_DIR="synthetic"),
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
-    return re.findall(r"wildcards: notebook=(\w+)", done.stdout + done.stderr)
+    said = json.loads((tmp_path / "done.ipynb").read_text())["cells"][-1]["outputs"]
+    assert "Run by hand: kept in results/by_hand/quick" in str(said)
+    part = json.loads((output / "results/by_hand/quick/parts/03_mnist1d_explain.json").read_text())
+    assert part["provenance"]["parameters"]["METHODS_SHOWN"] == ["gradient"]
+    assert {p: p.read_bytes() for p in (output / "results/quick").glob("*.*")} == before
+
+
+@pytest.fixture(scope="module")
+def slurm():
+    """A Slurm of two one-core slots on this machine."""
+    if not (shutil.which("slurmctld") and shutil.which("munged") and os.geteuid() == 0):
+        pytest.skip("needs root and Debian's slurm-wlm and munge")
+    command = REPOSITORY / "tests/slurm/one_machine.sh"
+    subprocess.run([command, "start"], check=True)
+    yield
+    subprocess.run([command, "stop"], check=True)
+
+
+@pytest.mark.slow
+def test_slurm_gives_the_same_numbers_though_a_node_fails(local, checkout, slurm, tmp_path):
+    """From nothing, with a store of its own; the first job of an explanation is killed."""
+    environment = settings(tmp_path, checkout)
+    with open(tmp_path / "log", "w") as log:
+        running = subprocess.Popen(
+            [checkout / "run_all.sh", *QUICK, *SLURM], cwd="/", env=environment, stderr=log
+        )
+        killed = _kill_a_job(tmp_path, running)
+        assert running.wait() == 0, (tmp_path / "log").read_text()
+    said = (tmp_path / "log").read_text()
+    assert "Trying to restart job" in said and killed
+    for name in ("values.json", "tables.json", "scores.csv"):
+        own, other = (folder / "results/quick" / name for folder in (tmp_path, local[0]))
+        assert own.read_bytes() == other.read_bytes(), name
+    records = [json.loads(p.read_text()) for p in (tmp_path / "results/quick/jobs").glob("*.json")]
+    assert {record["job"] for record in records} >= {killed}
+
+
+def _kill_a_job(output, running):
+    """Wait for the process of a job that explains and kill it, as a failing node would."""
+    while running.poll() is None:
+        listed = subprocess.run(
+            ["pgrep", "-af", "study.jobs quick --do explain"], capture_output=True, text=True
+        )
+        for line in listed.stdout.splitlines():
+            number, command = line.split(" ", 1)
+            if command.startswith("python") and (output / "results/quick/jobs.json").exists():
+                time.sleep(3)
+                os.kill(int(number), signal.SIGKILL)
+                return command.split()[-1]
+        time.sleep(0.2)
+    return None
 
 
 def _check_pdf_without_tex(output, monkeypatch):
@@ -123,7 +270,9 @@ def _check_results(folder):
     assert set(scores.dataset) == {"mnist1d", "hmt", "synthetic"} and scores.value.notna().all()
     assert list(pd.read_csv(folder / "reproduction.csv").columns) == list(REPRODUCTION_COLUMNS)
     facts = json.loads((folder / "run.json").read_text())
-    assert facts["parameters"]["01_mnist1d_train"]["EPOCHS"] == 15
+    assert facts["plan"]["networks"]["signal_epochs"] == 15
+    assert facts["parameters"]["05_hmt_explain"]["EXPLORED_PER_CLASS"] == 4
+    assert facts["jobs"]["explain-tiles-all-0"]["processor"] and len(facts["commits"]) == 10
 
 
 def _check_report(folder):

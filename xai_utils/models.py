@@ -1,17 +1,16 @@
-"""The two networks of the course, their weights, and what explanations need of any network."""
+"""What explanations ask of any Keras network: scores, feature maps, the head behind them."""
 
 import contextlib
 import functools
-import os
-import warnings
-from pathlib import Path
+import hashlib
+import json
+import re
 from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import layers
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"
 CONVOLUTIONS = (
     layers.Conv1D,
     layers.Conv2D,
@@ -44,90 +43,9 @@ POOLINGS = (
 )
 
 
-class WeightsError(ValueError):
-    """A weight file that cannot be used; the message says why and what to do."""
-
-
-def shallow_cnn(classes=10):
-    """The course's 1-D CNN for signals ``(40, 1)``: 13,960 parameters, softmax output."""
-    inputs = keras.Input((40, 1))
-    x = layers.Conv1D(25, 5, padding="same", activation="relu", name="conv1d")(inputs)
-    x = layers.Conv1D(25, 3, padding="same", activation="relu", name="conv1d_1")(x)
-    x = layers.Conv1D(25, 3, padding="same", activation="relu", name="conv1d_2")(x)
-    x = layers.Flatten(name="flatten")(x)
-    outputs = layers.Dense(classes, activation="softmax", name="dense")(x)
-    return keras.Model(inputs, outputs, name="shallow_cnn")
-
-
-def vgg7(classes=8, normalize=True, dtype="float32"):
-    """The course's VGG-7 for images in [0, 1] of any size: 66,088 parameters, softmax output.
-
-    With ``normalize`` the network standardizes each channel of its input; the mean and variance
-    belong to the weights and are learned with ``get_layer("normalization").adapt(images)``. The
-    network of the course lacks that layer. ``dtype`` is the precision of the convolutions.
-    """
-    convolution = functools.partial(
-        layers.Conv2D, kernel_size=3, padding="same", activation="relu", dtype=dtype
-    )
-    inputs = keras.Input((None, None, 3))
-    x = layers.Normalization(name="normalization")(inputs) if normalize else inputs
-    x = convolution(32, name="conv2d")(x)
-    x = convolution(32, name="conv2d_1")(x)
-    x = layers.MaxPooling2D(name="max_pooling2d")(x)
-    x = convolution(64, name="conv2d_2")(x)
-    x = convolution(64, name="conv2d_3")(x)
-    x = layers.MaxPooling2D(name="max_pooling2d_1")(x)
-    x = layers.GlobalAveragePooling2D(name="global_average_pooling2d")(x)
-    outputs = layers.Dense(classes, activation="softmax", name="dense")(x)
-    return keras.Model(inputs, outputs, name="vgg7")
-
-
-def load_weights(model, path):
-    """Load a weight file into ``model``, which is returned.
-
-    Only weights are read, into an architecture defined here: a ``.h5`` file may hold code, and
-    Keras does not guard against it. Raises :class:`WeightsError` for a file that is missing,
-    is no weight file, or belongs to another architecture.
-    """
-    if not Path(path).is_file():
-        raise WeightsError(f"There is no weight file {path}")
-    try:
-        with warnings.catch_warnings():
-            # Keras only warns of layers that the file lacks, and leaves them at random weights.
-            warnings.simplefilter("error", UserWarning)
-            model.load_weights(path)
-    except (OSError, ValueError, KeyError, UserWarning) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WeightsError(
-            f"{path} does not fit {model.name} ({model.count_params()} parameters): {reason} "
-            "Give a weight file of this architecture"
-        ) from error
-    return model
-
-
-def shipped_weights(source):
-    """The weights of the VGG-7 trained by this project on HMT or on synthetic tissue."""
-    return WEIGHTS / f"vgg7_{'synthetic' if source == 'synthetic' else 'hmt'}.weights.h5"
-
-
-def course_model(name):
-    """The network whose weights the course handed out, ``MNIST1D`` or ``HMT``.
-
-    They are looked for in the folder ``XAI_COURSE_MODELS``, a relative one from the root of the
-    repository; None where that is not set.
-    """
-    folder = os.environ.get("XAI_COURSE_MODELS")
-    if not folder:
-        return None
-    model = shallow_cnn() if name == "MNIST1D" else vgg7(normalize=False)
-    return load_weights(model, WEIGHTS.parents[1] / folder / f"{name}.h5")
-
-
 def predict(model, x, batch_size=32):
     """The output of the model for ``x``, as ``model.predict`` gives it, in half the time."""
-    return np.concatenate(
-        [model.predict_on_batch(x[part]) for part in batches(len(x), batch_size)]
-    )
+    return np.concatenate([model.predict_on_batch(x[part]) for part in batches(len(x), batch_size)])
 
 
 def batches(count, size):
@@ -135,18 +53,47 @@ def batches(count, size):
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
+def fingerprint(model):
+    """A hash of what a model computes: its layers, how they are connected, its weights and state.
+
+    Names are told apart but do not count by themselves, since Keras numbers them.
+    """
+    config = json.dumps(model.get_config(), sort_keys=True, default=repr)
+    for place, name in enumerate(dict.fromkeys(re.findall(r'"name": "([^"]+)"', config))):
+        config = config.replace(f'"{name}"', f'"{re.sub(r"_[0-9]+$", "", name)}#{place}"')
+    found = hashlib.sha256(config.encode())
+    for array in [*model.get_weights(), *_derived(model)]:
+        found.update(f"{array.dtype}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array))
+    return found.hexdigest()
+
+
+def _derived(model):
+    """What layers for normalization compute with: derived from their weights, but not always anew."""
+    derived = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            derived += _derived(layer)
+        elif isinstance(layer, layers.Normalization):
+            derived += [np.asarray(part) for part in (layer.mean, layer.variance) if part is not None]
+    return derived
+
+
 _kept = None
 
 
 @contextlib.contextmanager
 def building_once():
-    """Inside, what :func:`built_once` marks is built once for the same arguments, not each time."""
+    """Inside, what :func:`built_once` marks is built once for the same arguments, not each time.
+
+    One inside another keeps what the outer one keeps.
+    """
     global _kept
-    _kept = {}
+    outer, _kept = _kept, {} if _kept is None else _kept
     try:
         yield
     finally:
-        _kept = None
+        _kept = outer
 
 
 def built_once(build):
@@ -334,8 +281,7 @@ def _features(model, calls, name):
     if len(named) != 1:
         known = ", ".join(dict.fromkeys(made.layer.name for made in calls))
         raise ValueError(
-            f"{model.name} has {'no layer' if not named else 'several layers'} {name!r}; it has "
-            f"{known}"
+            f"{model.name} has {'no layer' if not named else 'several layers'} {name!r}; it has {known}"
         )
     return named[0]
 

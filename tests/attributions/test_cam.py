@@ -8,7 +8,6 @@ from tests.conftest import small_network, some_inputs
 from xai_utils.attributions import METHODS, explain
 from xai_utils.attributions.cam import upsample
 
-
 # Two feature maps, A = ReLU(x) and B = ReLU(-x), and a dense layer on both. Of class 0 it reads A
 # with the weights 1, 2, 3, 4 and B with -1 everywhere: these are the gradients too.
 X = np.array([[[2.0], [-3.0], [0.0], [1.0]]])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from xai_utils.attributions import explain
 from tests.conftest import small_network, some_inputs
+from xai_utils.attributions import explain
 
 
 def maps_of(method, x=None, **options):

@@ -127,8 +127,7 @@ def test_tf_explain_is_taken_apart_without_changing_it():
     model, x, target = small_network(2), some_inputs(2), np.array([0, 1, 2, 0, 1])
     library = IntegratedGradients()
     whole = [
-        library.explain((one[np.newaxis], None), model, int(label))
-        for one, label in zip(x, target)
+        library.explain((one[np.newaxis], None), model, int(label)) for one, label in zip(x, target)
     ]
     assert np.array_equal(explain(model, x, target, "tf_explain_integrated_gradients"), whole)
 

@@ -18,7 +18,9 @@ def reader(dimensions):
     features = convolution(2, 1, activation="relu", name="conv")(inputs)
     outputs = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(features))
     model = keras.Model(inputs, outputs)
-    model.get_layer("conv").set_weights([np.array([1.0, 0.5]).reshape((1,) * dimensions + (1, 2)), np.zeros(2)])
+    model.get_layer("conv").set_weights(
+        [np.array([1.0, 0.5]).reshape((1,) * dimensions + (1, 2)), np.zeros(2)]
+    )
     dense = np.zeros((*shape[:-1], 2, 2))
     dense[PLACES[dimensions]] = [[-4, 4], [0, 0]]
     model.layers[-1].set_weights([dense.reshape(-1, 2), np.array([2.0, -2.0])])

@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import small_network, some_inputs
 from xai_utils import attributions
 from xai_utils.attributions import METHODS, explain, gradients
-from xai_utils.models import course_model
-from xai_utils.results import REPOSITORY
+from xai_utils.networks.weights import course_model
+from xai_utils.run.files import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
 CONTROLS = [name for name, method in METHODS.items() if method.family == "controls"]

@@ -71,9 +71,7 @@ def server(tmp_path, monkeypatch):
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
-        monkeypatch.setattr(
-            hmt, "ARCHIVE_URL", f"http://127.0.0.1:{running.server_port}/{hmt.ARCHIVE}"
-        )
+        monkeypatch.setattr(hmt, "ARCHIVE_URL", f"http://127.0.0.1:{running.server_port}/{hmt.ARCHIVE}")
         monkeypatch.setattr(hmt, "CACHED", tmp_path / "cache" / hmt.ARCHIVE)
         monkeypatch.delenv("XAI_HMT_DIR", raising=False)
         yield served
@@ -180,7 +178,10 @@ def test_the_folder_of_the_environment_comes_before_the_cache(folder, archive, m
 
 
 def test_parent_images_are_read_from_the_names():
-    names = ["13859_CRC-Prim-HE-04_033.tif_Row_601_Col_1.tif", "82DE_CRC-Prim-HE-07.tif_Row_1_Col_151.tif"]
+    names = [
+        "13859_CRC-Prim-HE-04_033.tif_Row_601_Col_1.tif",
+        "82DE_CRC-Prim-HE-07.tif_Row_1_Col_151.tif",
+    ]
     assert hmt.parent_images(names).tolist() == ["CRC-Prim-HE-04_033", "CRC-Prim-HE-07"]
 
 
@@ -225,6 +226,8 @@ def test_the_middle_of_a_tile_is_cut_out_evenly():
 
 
 def test_tiles_of_one_parent_image_are_a_cluster_and_synthetic_tiles_have_none():
-    names = np.array(["ab_CRC-Prim-HE-04_033.tif_Row_1_Col_1", "cd_CRC-Prim-HE-04_033.tif_Row_151_Col_1"])
+    names = np.array(
+        ["ab_CRC-Prim-HE-04_033.tif_Row_1_Col_1", "cd_CRC-Prim-HE-04_033.tif_Row_151_Col_1"]
+    )
     assert set(hmt.clusters(names, "local").values()) == {"CRC-Prim-HE-04_033"}
     assert hmt.clusters(names, "synthetic") is None

@@ -111,9 +111,7 @@ def test_tiles_come_again_only_when_all_were_used():
 
 
 def test_two_instances_are_different_tiles_even_when_tiles_come_again():
-    samples, _ = grid(
-        tiles(np.repeat(np.arange(3), 3)), np.zeros(9), np.ones(9, bool), 12, twice=True
-    )
+    samples, _ = grid(tiles(np.repeat(np.arange(3), 3)), np.zeros(9), np.ones(9, bool), 12, twice=True)
     for label, classes, tile in zip(samples.y, *cells(samples.x)):
         assert len(set(tile[classes == label])) == 2
 

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 
 from tests.conftest import small_network, some_inputs
-from xai_utils import metrics
+from xai_utils import metrics, models
 from xai_utils.data import Samples
-from xai_utils.metrics.statistics import summarize
-from xai_utils.results import REPOSITORY
+from xai_utils.metrics import faithfulness
+from xai_utils.metrics.faithfulness import blurred
+from xai_utils.run.files import REPOSITORY
+from xai_utils.study.statistics import summarize
 
 README = (REPOSITORY / "README.md").read_text()
 COLUMNS = ["method", "metric", "fraction", "fill", "rule", "item", "value"]
@@ -59,14 +61,33 @@ def test_scores_of_a_model_without_softmax_are_those_of_its_probabilities():
     pd.testing.assert_frame_equal(with_softmax, scored(model, maps, again=maps), atol=1e-6)
 
 
-def test_curves_begin_and_end_with_what_no_map_decides():
-    x = some_inputs(1)
-    samples = Samples(x, np.zeros(5, int), np.array(list("abcde")))
-    fills = {"mean": np.zeros((40, 1)), "blur": 0.5 * x}
-    maps = {"one": MAPS, "other": -MAPS}
-    table = metrics.curves(small_network(1), samples, np.zeros(5, int), maps, fills)
-    ends = table[table.fraction.isin([0, 1])].groupby(["curve", "fraction"]).confidence
-    assert np.allclose(ends.std(), 0, atol=1e-6) and table.curve.nunique() == 2
+def test_batches_bound_what_is_in_memory_and_change_no_score(monkeypatch):
+    model, maps = small_network(1), {"some": MAPS, "other": -MAPS}
+    fills = {"black": 0.0, "mean": some_inputs(1).mean(axis=0), "blur": blurred}
+    at_once = scored(model, maps, again=maps, fills=fills)
+    sizes = []
+
+    def predict(model, x, batch_size):
+        sizes.append(len(x))
+        return models.predict(model, x, batch_size)
+
+    monkeypatch.setattr(faithfulness, "predict", predict)
+    in_batches = scored(model, maps, again=maps, fills=fills, batch_size=2)
+    pd.testing.assert_frame_equal(in_batches, at_once, atol=1e-6)
+    assert set(sizes) == {1, 2}, "five samples are two, two and one"
+
+
+def test_a_fill_that_is_made_of_the_input_is_made_of_the_own_sample():
+    """A function of x gives what the array that it makes of each sample alone gives."""
+    model, maps = small_network(1), {"some": MAPS}
+    alone = np.concatenate([blurred(one[np.newaxis]) for one in some_inputs(1)])
+    assert np.abs(alone - some_inputs(1)).max() > 0.1
+    names = ["drop_rate", "removal_loss", "insertion_area"]
+    given = {"metrics": names, "fractions": [0.3], "rules": ["exact"], "batch_size": 5}
+    by_array = scored(model, maps, fills={"blur": alone}, **given)
+    for size in (2, 5):
+        made = scored(model, maps, fills={"blur": blurred}, **given | {"batch_size": size})
+        pd.testing.assert_frame_equal(made, by_array, atol=1e-6)
 
 
 @pytest.mark.parametrize("family", [metrics.LOCALIZATION, metrics.SAMENESS])

@@ -72,9 +72,7 @@ def test_what_is_kept_removed_and_multiplied(reads_first_point):
 def test_a_question_is_asked_once(reads_first_point, monkeypatch):
     asked = []
     true_confidence = faithfulness.confidence
-    monkeypatch.setattr(
-        faithfulness, "confidence", lambda *a: asked.append(1) or true_confidence(*a)
-    )
+    monkeypatch.setattr(faithfulness, "confidence", lambda *a: asked.append(1) or true_confidence(*a))
     given = answers(reads_first_point, np.ones((2, 4, 1)), np.ones((2, 4)))
     faithfulness.insertion_area(given, fill="blur")
     faithfulness.drop_rate(given, fraction=0.3, fill="blur", rule="exact")
@@ -85,7 +83,10 @@ def test_a_question_is_asked_once(reads_first_point, monkeypatch):
 def test_areas_by_hand(reads_first_point):
     """A map that ranks the point that is read first: from the first point on all is known."""
     x = np.array([[[3.0], [2.0], [2.0], [2.0]]])
-    first, last = answers(reads_first_point, x, [[4, 3, 2, 1]]), answers(reads_first_point, x, [[1, 2, 3, 4]])
+    first, last = (
+        answers(reads_first_point, x, [[4, 3, 2, 1]]),
+        answers(reads_first_point, x, [[1, 2, 3, 4]]),
+    )
     high, blur, mean = sigmoid(6), sigmoid(-2), sigmoid(2)
     # Of 4 points, 5 % are none, 15 and 30 % are one, 50 % two, 70 % three, 90 % all.
     early = blur * 0.05 + 0.1 * (blur + high) / 2 + high * 0.85

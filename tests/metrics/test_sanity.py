@@ -6,7 +6,7 @@ from tests.conftest import small_network, some_inputs
 from xai_utils import metrics
 from xai_utils.attributions import explain
 from xai_utils.metrics import sanity
-from xai_utils.models import shallow_cnn, vgg7
+from xai_utils.networks.architectures import shallow_cnn, vgg7
 
 SAMENESS = metrics.of_family(metrics.SAMENESS)
 BEST = {"rank_correlation": 1, "ssim": 1, "change": 0}

@@ -22,9 +22,9 @@ from make_oracles import Network, import_pytorch_grad_cam
 
 import_pytorch_grad_cam()  # with a stand-in for torchvision, before its parts are imported
 
-import quantus  # noqa: E402
-from pytorch_grad_cam.metrics import cam_mult_image  # noqa: E402
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget  # noqa: E402
+import quantus
+from pytorch_grad_cam.metrics import cam_mult_image
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 
 MAPS, SIZE, ROUNDS = 10, 8, 6
 LOCALIZATION = {

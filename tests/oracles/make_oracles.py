@@ -67,8 +67,7 @@ def main():
     target = model(x).argmax(dim=1)
     assert (model(x).max(dim=1).values > 0).all(), "Ablation-CAM divides by the score"
     arrays = {
-        f"weight_{index}": keras_layout(parameter)
-        for index, parameter in enumerate(model.parameters())
+        f"weight_{index}": keras_layout(parameter) for index, parameter in enumerate(model.parameters())
     }
     arrays |= {"x": x.numpy().transpose(0, 2, 3, 1), "target": target.numpy()}
     maps = {
@@ -77,9 +76,9 @@ def main():
         .attribute(x, target=target, n_steps=2000, method="riemann_middle")
         .sum(dim=1),
         "guided_backprop": GuidedBackprop(model).attribute(x, target=target).sum(dim=1),
-        "grad_cam": LayerGradCam(model, model.second_relu).attribute(
-            x, target, relu_attributions=True
-        )[:, 0],
+        "grad_cam": LayerGradCam(model, model.second_relu).attribute(x, target, relu_attributions=True)[
+            :, 0
+        ],
     }
     arrays |= {name: made.detach().numpy() for name, made in maps.items()}
     library = import_pytorch_grad_cam()

@@ -111,7 +111,7 @@ def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, 
         desc=method,
         delay=3,
         leave=False,
-        disable=not show_progress(),
+        disable=len(x) <= batch_size or not show_progress(),
     )
     with building_once():
         maps = [function(x=x[part], target=target[part]) for part in parts]

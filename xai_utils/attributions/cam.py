@@ -68,9 +68,7 @@ def xgrad_cam(model, x, target, *, score="logit", layer=None, upsampling="biline
     return _weighted(features, weights, x, upsampling)
 
 
-def score_cam(
-    model, x, target, *, score="logit", layer=None, upsampling="bilinear", batch_size=32
-):
+def score_cam(model, x, target, *, score="logit", layer=None, upsampling="bilinear", batch_size=32):
     """Feature maps weighted by the score of the input seen through them (Wang 2020).
 
     ``w = softmax_k(y(x ∘ H^k) - y(0))`` (eqs. 4 to 6) with ``H^k`` the enlarged feature map scaled
@@ -93,9 +91,7 @@ def score_cam(
     return _weighted(features, _per_channel(weights, x), x, upsampling)
 
 
-def ablation_cam(
-    model, x, target, *, score="logit", layer=None, upsampling="bilinear", batch_size=32
-):
+def ablation_cam(model, x, target, *, score="logit", layer=None, upsampling="bilinear", batch_size=32):
     """Feature maps weighted by what the score loses without them (Desai 2020, eq. 3).
 
     ``w_k = (y - y_k)/|y|`` with ``y_k`` the score when channel k is zero. The paper divides by y,

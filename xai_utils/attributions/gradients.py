@@ -9,7 +9,7 @@ from tf_explain.core.integrated_gradients import IntegratedGradients
 from tf_explain.utils.image import transform_to_normalized_grayscale
 
 from xai_utils.attributions.controls import generators
-from xai_utils.models import built_once, score_model
+from xai_utils.models import batches, built_once, score_model
 
 
 def gradient(model, x, target, *, score="logit"):
@@ -58,8 +58,8 @@ def integrated_gradients(
     misses its sum by more than ``tolerance`` of the change of F (of at least half a unit), one piece
     after the other is cut in three, whose middle one is known already. So the sum is right by
     construction, or as right as ``limit`` allows; single points, whose errors cancel in the sum, are
-    less so. Two forward passes, and from ``steps`` to ``limit`` forward and backward ones, whose maps
-    are held in memory for the samples of one batch.
+    less so. Two forward passes, and from ``steps`` to ``limit`` forward and backward ones. About twice
+    ``steps`` maps are in memory for each sample of a batch.
     """
     scores = score_model(model, score)
     gradient = input_gradient(scores)
@@ -78,18 +78,25 @@ def integrated_gradients(
     middles = (np.arange(steps) + 0.5) / steps
     found = np.stack([rates(each, np.repeat(middle, len(x))) for middle in middles], axis=1)
     maps = found.mean(axis=1)
-    paths = [[_Piece(*piece, 1 / steps) for piece in zip(middles, own)] for own in found]
-    for _ in range(steps + 2, limit + 1, 2):
-        missed = np.flatnonzero(np.abs(maps.sum(axis=space) - change) > allowed)
-        if not len(missed):
-            break
-        rough = [_roughest(paths[index]) for index in missed]
-        cut = [paths[index][k] for index, k in zip(missed, rough)]
-        middle, third = np.transpose([(piece.middle, piece.width / 3) for piece in cut])
-        sides = rates(np.tile(missed, 2), np.append(middle - third, middle + third))
-        for index, k, piece, *ends in zip(missed, rough, cut, *np.split(sides, 2)):
-            maps[index] += piece.width / 3 * (sum(ends) - 2 * piece.rate)
-            paths[index][k : k + 1] = piece.thirds(*ends)
+
+    def refine(group):
+        """Cut pieces of these samples' paths until the maps sum up, or ``limit`` is reached."""
+        paths = {i: [_Piece(*piece, 1 / steps) for piece in zip(middles, found[i])] for i in group}
+        for _ in range(steps + 2, limit + 1, 2):
+            missed = group[np.abs(maps[group].sum(axis=space) - change[group]) > allowed[group]]
+            if not len(missed):
+                break
+            rough = [_roughest(paths[index]) for index in missed]
+            cut = [paths[index][k] for index, k in zip(missed, rough)]
+            middle, third = np.transpose([(piece.middle, piece.width / 3) for piece in cut])
+            sides = rates(np.tile(missed, 2), np.append(middle - third, middle + third))
+            for index, k, piece, *ends in zip(missed, rough, cut, *np.split(sides, 2)):
+                maps[index] += piece.width / 3 * (sum(ends) - 2 * piece.rate)
+                paths[index][k : k + 1] = piece.thirds(*ends)
+
+    # A few samples at a time, so that the pieces of their paths take no more than the first ones did.
+    for part in batches(len(x), max(1, len(x) * steps // limit)):
+        refine(each[part])
     return maps
 
 
@@ -192,9 +199,7 @@ def _with_guided_relu(scores):
 
 def _is_relu(activation):
     if isinstance(activation, keras.layers.ReLU):
-        return activation.max_value is None and not (
-            activation.negative_slope or activation.threshold
-        )
+        return activation.max_value is None and not (activation.negative_slope or activation.threshold)
     return activation is keras.activations.relu
 
 

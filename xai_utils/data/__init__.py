@@ -1,5 +1,6 @@
 """The datasets: MNIST-1D, HMT, and the synthetic tissue that stands in for HMT offline."""
 
+import functools
 import hashlib
 from dataclasses import dataclass
 
@@ -21,9 +22,19 @@ class Samples:
     def __len__(self):
         return len(self.y)
 
+    @functools.cached_property
+    def keys(self):
+        """A hash of each input, texts ``(n,)``: what a sample is known by wherever it stands."""
+        hashes = [hashlib.blake2b(np.ascontiguousarray(one), digest_size=16) for one in self.x]
+        about = f"{self.x.dtype}{self.x.shape[1:]}-"
+        return np.array([about + found.hexdigest() for found in hashes])
+
     def take(self, index):
         """The samples at ``index``: integers, a slice or a boolean mask."""
-        return Samples(self.x[index], self.y[index], self.names[index])
+        taken = Samples(self.x[index], self.y[index], self.names[index])
+        if "keys" in self.__dict__:
+            taken.__dict__["keys"] = self.keys[index]
+        return taken
 
     def join(self, other):
         """These samples, then the others."""
@@ -43,3 +54,8 @@ class Dataset:
     test: Samples
     classes: tuple[str, ...]
     source: str
+
+
+def unit_range(images):
+    """uint8 images as float32 in [0, 1], the input of the networks."""
+    return images.astype(np.float32) / 255

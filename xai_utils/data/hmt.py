@@ -26,6 +26,7 @@ from PIL import Image
 
 from xai_utils.data import DataError, Dataset, Samples, synthetic_tissue
 from xai_utils.data.synthetic_tissue import CLASSES, SIZE
+from xai_utils.run.files import write
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 ARCHIVE = "Kather_texture_2016_image_tiles_5000.zip"
@@ -85,6 +86,14 @@ def find(hmt_dir=None):
         )
         return "synthetic", "synthetic"
     return str(CACHED), "zenodo"
+
+
+def state(path):
+    """The name, size and time of every file of the tiles: what changes when one of them does."""
+    path = Path(path)
+    files = sorted(path.glob("*/*")) if path.is_dir() else [path]
+    found = [(file, file.stat()) for file in files if file.exists()]
+    return [[str(file), about.st_size, about.st_mtime_ns] for file, about in found]
 
 
 def download():
@@ -236,9 +245,7 @@ def _folder_files(path):
                 f"{path} has no folder {name}: give --hmt-dir the folder that holds the eight "
                 f"class folders {CLASSES[0]} to {CLASSES[-1]}"
             )
-    files = {
-        (name, _stem(file.name)): file for name in CLASSES for file in (path / name).iterdir()
-    }
+    files = {(name, _stem(file.name)): file for name in CLASSES for file in (path / name).iterdir()}
     return files, lambda file: file.read_bytes()
 
 
@@ -286,7 +293,7 @@ def main():
     except DataError as error:
         sys.exit(f"error: {error}")
     facts = {"path": path, "source": source, "tiles": len(data.train) + len(data.test)}
-    options.output.write_text(json.dumps(facts))
+    write(options.output, json.dumps(facts | {"test_sha256": data.test.checksum()}, indent=1))
     print(f"HMT: {facts['tiles']} tiles, {source}  {time.time() - started:.0f} s", file=sys.stderr)
 
 

@@ -170,9 +170,7 @@ def _empty(rng, patch):
     return nothing, nothing + 0.02, np.ones((SIZE, SIZE), bool)
 
 
-_TEXTURES = dict(
-    zip(CLASSES, (_tumor, _stroma, _complex, _lympho, _debris, _mucosa, _adipose, _empty))
-)
+_TEXTURES = dict(zip(CLASSES, (_tumor, _stroma, _complex, _lympho, _debris, _mucosa, _adipose, _empty)))
 
 
 def _names(labels, part):

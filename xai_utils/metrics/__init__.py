@@ -15,7 +15,7 @@ import pandas as pd
 
 from xai_utils.metrics import faithfulness, localization, sanity
 from xai_utils.metrics.faithfulness import Answers
-from xai_utils.models import score_model
+from xai_utils.models import batches, score_model
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,24 @@ METRICS = {
 # fmt: on
 
 NEEDS_AGAIN = ("coherency", "adcc")
+# What the areas are the areas under: the confidence at each share of the points, a row each.
+CURVES = {"insertion": faithfulness.inserted, "deletion": faithfulness.deleted}
 HIGHER_IS_BETTER = {name: metric.higher_is_better for name, metric in METRICS.items()}
 
 
 def of_family(family):
     """The names of the metrics of a family, in the order of the table."""
     return [name for name, metric in METRICS.items() if metric.family == family]
+
+
+def settings(names, *, fills=(), fractions=(), rules=()):
+    """Each metric with each of its settings: ``[(name, {fraction, fill, rule}), …]``."""
+    grid = {"fraction": fractions, "fill": fills, "rule": rules}
+    return [
+        (name, METRICS[name].fixed | dict(zip(METRICS[name].varies, varied)))
+        for name in names
+        for varied in product(*(grid[what] for what in METRICS[name].varies))
+    ]
 
 
 def evaluate(
@@ -73,36 +85,24 @@ def evaluate(
 
     ``samples`` hold model inputs ``x``; ``maps`` is ``{method: (n, *space)}``, ``again`` the same
     for the input times its map (only :data:`NEEDS_AGAIN` need it), and ``fills`` is ``{name: what
-    takes the place of removed points}``. Columns: method, metric, fraction, fill, rule, item (the
-    name of the sample), value; a fraction, fill or rule that a metric does not have is NaN or "".
+    takes the place of removed points}``, see :class:`faithfulness.Answers`. At most ``batch_size``
+    samples are in memory at once. Columns: method, metric, fraction, fill, rule, item (the name of
+    the sample), value; a fraction, fill or rule that a metric does not have is NaN or "".
     """
     model = score_model(model, "probability")
-    given = {"fills": fills, "without_maps": {}, "batch_size": batch_size}
-    grid = {"fraction": fractions, "fill": fills, "rule": rules}
-    tables = []
-    for method, own in maps.items():
-        answers = Answers(model, samples.x, target, own, again=(again or {}).get(method), **given)
-        for name in metrics:
-            metric = METRICS[name]
-            for varied in product(*(grid[what] for what in metric.varies)):
-                setting = metric.fixed | dict(zip(metric.varies, varied))
-                values = metric.function(answers, **setting)
-                tables.append(_rows(method, name, samples.names, values, **setting))
-    return pd.concat(tables, ignore_index=True)
-
-
-def curves(model, samples, target, maps, fills, batch_size=32):
-    """Mean confidence by share of the points put in or taken away: curve, method, fraction,
-    confidence. The fills are those of the two areas."""
-    model = score_model(model, "probability")
-    given = {"fills": fills, "without_maps": {}, "batch_size": batch_size}
-    tables = []
-    for method, own in maps.items():
-        answers = Answers(model, samples.x, target, own, **given)
-        for name in ("insertion", "deletion"):
-            curve = getattr(faithfulness, name)(answers, **METRICS[f"{name}_area"].fixed)
-            rows = {"fraction": faithfulness.PLACES, "confidence": curve.mean(axis=1)}
-            tables.append(pd.DataFrame({"curve": name, "method": method, **rows}))
+    asked = settings(metrics, fills=fills, fractions=fractions, rules=rules)
+    found = {method: [] for method in maps}
+    for part in batches(len(samples), batch_size):
+        given = {"fills": fills, "without_maps": {}, "batch_size": batch_size}
+        for method, own in maps.items():
+            second = again[method][part] if again else None
+            one = Answers(model, samples.x[part], target[part], own[part], again=second, **given)
+            found[method].append([METRICS[name].function(one, **setting) for name, setting in asked])
+    tables = [
+        rows(method, name, samples.names, np.concatenate(values), **setting)
+        for method, parts in found.items()
+        for (name, setting), values in zip(asked, zip(*parts))
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -117,10 +117,11 @@ def compare(maps, other, names, *, family, **setting):
         against = other[method] if isinstance(other, dict) else other
         for name in of_family(family):
             values = METRICS[name].function(own, against)
-            tables.append(_rows(method, name, names, values, **setting))
+            tables.append(rows(method, name, names, values, **setting))
     return pd.concat(tables, ignore_index=True)
 
 
-def _rows(method, metric, items, values, fraction=np.nan, fill="", rule=""):
+def rows(method, metric, items, values, fraction=np.nan, fill="", rule=""):
+    """Rows of the table of scores, one a value, in the columns of :func:`evaluate`."""
     setting = {"method": method, "metric": metric, "fraction": fraction, "fill": fill, "rule": rule}
     return pd.DataFrame({**setting, "item": items, "value": values})

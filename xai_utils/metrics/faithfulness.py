@@ -24,8 +24,9 @@ class Answers:
     """The probabilities ``(n,)`` that a model gives the target when the maps of one method decide
     what it sees. Each question is asked once, whatever the number of metrics that ask it.
 
-    ``model`` gives probabilities. ``fills`` maps names to what takes the place of removed points; it
-    broadcasts against the input ``x``. ``again`` are the maps of the same method for the input
+    ``model`` gives probabilities. ``fills`` maps names to what takes the place of removed points: a
+    number or array that broadcasts against a sample, or a function that makes it of the input ``x``.
+    ``again`` are the maps of the same method for the input
     multiplied by ``maps``; only coherency needs them. ``without_maps`` keeps the answers that depend
     on no map, for all methods.
     """
@@ -42,12 +43,12 @@ class Answers:
 
     def full(self):
         """For the input as it is."""
-        return self._once("full", lambda: self.x, self.without_maps)
+        return self._once(("full",), lambda: self.x, self.without_maps)
 
     def blank(self, fill):
         """For the fill alone."""
         nothing = np.zeros(self.x.shape[:-1], bool)
-        return self._once(fill, lambda: self._filled(nothing, fill), self.without_maps)
+        return self._once(("blank", fill), lambda: self._filled(nothing, fill), self.without_maps)
 
     def kept(self, fraction, fill, rule):
         """When only the salient points are left, the others take the value of the fill."""
@@ -72,7 +73,15 @@ class Answers:
         return memory[question]
 
     def _filled(self, keep, fill):
-        return np.where(keep[..., np.newaxis], self.x, np.float32(self.fills[fill]))
+        other = self.fills[fill]
+        other = self._once_made(fill, other) if callable(other) else np.float32(other)
+        return np.where(keep[..., np.newaxis], self.x, other)
+
+    def _once_made(self, fill, make):
+        made = self.without_maps.setdefault("fills", {})
+        if fill not in made:
+            made[fill] = np.float32(make(self.x))
+        return made[fill]
 
 
 def drop_rate(answers, *, fraction, fill, rule):
@@ -115,14 +124,26 @@ def deletion_area(answers, *, fill):
 
 def insertion(answers, fill):
     """The confidence ``(len(PLACES), n)`` while salient points are put into the fill."""
-    shown = [answers.kept(fraction, fill, "exact") for fraction in PLACES[1:-1]]
-    return np.stack([answers.blank(fill), *shown, answers.full()])
+    return np.stack([inserted(answers, fraction=place, fill=fill) for place in PLACES])
 
 
 def deletion(answers, fill):
     """The confidence ``(len(PLACES), n)`` while salient points give way to the fill."""
-    left = [answers.removed(fraction, fill) for fraction in PLACES[1:-1]]
-    return np.stack([answers.full(), *left, answers.blank(fill)])
+    return np.stack([deleted(answers, fraction=place, fill=fill) for place in PLACES])
+
+
+def inserted(answers, *, fraction, fill):
+    """The confidence when the top ``fraction`` of the points is put into the fill."""
+    if fraction == 0:
+        return answers.blank(fill)
+    return answers.full() if fraction == 1 else answers.kept(fraction, fill, "exact")
+
+
+def deleted(answers, *, fraction, fill):
+    """The confidence when the top ``fraction`` of the points has given way to the fill."""
+    if fraction == 0:
+        return answers.full()
+    return answers.blank(fill) if fraction == 1 else answers.removed(fraction, fill)
 
 
 def coherency(answers):
@@ -149,9 +170,7 @@ def adcc(answers):
 
     The drop is that of the input multiplied by its map. 0 where one of the three is 0.
     """
-    parts = np.stack(
-        [coherency(answers), 1 - complexity(answers), 1 - multiplied_drop_rate(answers)]
-    )
+    parts = np.stack([coherency(answers), 1 - complexity(answers), 1 - multiplied_drop_rate(answers)])
     with np.errstate(divide="ignore"):
         return 3 / np.sum(1 / parts, axis=0)
 
@@ -161,11 +180,16 @@ def drop(confidence, masked_confidence):
     return np.maximum(0.0, 1 - masked_confidence / confidence)
 
 
+def loss(model, x, target, maps, fraction):
+    """``1 - masked/full`` when only the salient points are kept on black: the drop before it is cut off
+    at 0, negative where the confidence rises. ``model`` gives probabilities."""
+    masked = x * salient_points(maps, fraction)[..., np.newaxis]
+    return 1 - confidence(model, masked, target) / confidence(model, x, target)
+
+
 def increase(confidence, masked_confidence):
     """1.0 where the masked input is classified with more confidence than the full one, else 0.0."""
-    return np.where(
-        np.isnan(masked_confidence), np.nan, (masked_confidence > confidence).astype(float)
-    )
+    return np.where(np.isnan(masked_confidence), np.nan, (masked_confidence > confidence).astype(float))
 
 
 def confidence(model, x, target, batch_size=32):

@@ -1,0 +1,1 @@
+"""The report of a run: the paper, the walkthrough for graders, and the explorer."""

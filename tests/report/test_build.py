@@ -1,0 +1,142 @@
+"""Filling the report: numbers, tables and figures in, and nothing made up."""
+
+import re
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+
+from report import build
+from report.common import ReportError, tile
+from xai_utils.attributions import METHODS
+from xai_utils.metrics import METRICS
+from xai_utils.run.files import REPOSITORY
+
+
+@pytest.fixture(params=build.FIGURE_SUFFIX)
+def page(request, tmp_path):
+    (tmp_path / "figures").mkdir()
+    for name in ("curves", "maps"):
+        (tmp_path / "figures" / f"{name}{build.FIGURE_SUFFIX[request.param]}").touch()
+    tables = {
+        "scores": {"columns": ["name", "share"], "data": [["a_b", 0.25], ["c", None]]},
+        "methods": {"columns": ["name", "title"], "data": [["grad_cam", "Grad-CAM"]]},
+    }
+    cells = [nbformat.v4.new_code_cell(id="cell-03", execution_count=4)]
+    found = SimpleNamespace(
+        values={"data.size": 3},
+        tables=tables,
+        made_in={"curves": ["01", 4], "maps": ["01", 4]},
+        notebooks={"01": nbformat.v4.new_notebook(cells=cells)},
+        run={"provenance": {"01": {"by_hand": False}}},
+    )
+    known = {"curves": ("Fig.", 1), "maps": ("Fig.", 2)}
+    return build.Page(request.param, tmp_path, found, {}, known)
+
+
+def test_a_value_that_no_run_produced_fails(page):
+    assert page.value("data.size") == 3
+    with pytest.raises(ReportError, match="data.length"):
+        page.value("data.length")
+
+
+def test_figures_and_tables_that_no_run_produced_fail(page):
+    with pytest.raises(ReportError, match="no notebook made"):
+        page.figure("histogram", "A histogram")
+    with pytest.raises(ReportError, match="no notebook recorded"):
+        page.table("sizes", "Sizes", {"n": "n"})
+
+
+def test_a_reference_to_what_is_not_shown_fails(page):
+    with pytest.raises(ReportError, match="does not show"):
+        page.ref("histogram")
+
+
+def test_figures_are_numbered_in_their_order(page):
+    page.figure("maps", "Maps. With a sentence")
+    page.figure("curves", "Curves")
+    assert page.numbers == {"maps": ("Fig.", 1), "curves": ("Fig.", 2)}
+
+
+def test_a_figure_made_by_hand_says_so_and_leads_to_no_cell(page):
+    page.found.run["provenance"]["01"]["by_hand"] = True
+    shown = page.figure("curves", "Curves")
+    assert ("by hand" in shown) == (page.form == "html") and "walkthrough" not in shown
+
+
+def test_two_things_of_one_name_fail(page):
+    page.figure("maps", "Maps")
+    with pytest.raises(ReportError, match="two things named 'maps'"):
+        page.figure("maps", "Maps again")
+
+
+def test_tables_say_what_is_undefined(page):
+    text = page.table("scores", "Scores", {"name": "Name", "share": ("Share", ".1%")})
+    assert "25.0%" in text.replace("\\%", "%") and "undefined" in text
+
+
+def test_latex_marks_are_escaped():
+    assert build._escape_latex("30 % of a_b & c → d") == r"30 \% of a\_b \& c $\rightarrow$ d"
+
+
+def test_tables_can_cite(page):
+    page.found.tables["scores"]["data"][0][0] = "kather2016"
+    text = page.table("scores", "Scores", {"name": ("Source", "cite")})
+    assert {"latex": r"\cite{kather2016}"}.get(page.form, "[@kather2016]") in text
+
+
+def test_every_citation_has_an_entry_and_every_entry_is_cited():
+    prose = (REPOSITORY / "report/report.md").read_text()
+    cited = set(re.findall(r"@(\w+)", prose))
+    cited |= {method.citation for method in METHODS.values() if method.citation}
+    cited |= {metric.citation for metric in METRICS.values()}
+    entries = set(re.findall(r"@\w+\{(\w+),", (REPOSITORY / "report/refs.bib").read_text()))
+    assert cited == entries
+
+
+def test_prose_holds_no_measured_number():
+    """Rates and accuracies come from the run. What may stand: the settings of the course."""
+    prose = (REPOSITORY / "report/report.md").read_text()
+    prose = re.sub(
+        r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?\}|\[?@\w+|SHA-256|MNIST-1D|1-D|F1|VGG-7|\$\$.*?\$\$|\$.*?\$",
+        "",
+        prose,
+        flags=re.S,
+    )
+    allowed = {"90", "95", "30", "4", "8", "40", "25", "150", "255"}
+    assert set(re.findall(r"\d+(?:\.\d+)?", prose)) <= allowed
+
+
+@pytest.mark.parametrize("page", ["html"], indirect=True)
+def test_a_figure_on_the_screen_leads_to_its_cell_and_its_numbers(page):
+    text = page.figure("maps", "Maps")
+    assert "(walkthrough/01.html#cell-03)" in text and "(data/maps.csv)" in text
+
+
+def test_tiles_are_named_in_words():
+    words = "tile 13859 (image 04_033, row 601, column 1)"
+    assert tile("13859_CRC-Prim-HE-04_033.tif_Row_601_Col_1.tif") == words
+    assert tile("13859_CRC-Prim-HE-04_033.tif_Row_601_Col_1") == words
+    assert tile("test-3-0001") == "test-3-0001"
+
+
+def test_sections_are_read_from_the_page():
+    page = '<h1 data-number="2" id="methods"><span>2</span></h1><h2 data-number="2.1"\nid="grad-cam">'
+    assert build.sections(page) == {"methods": "Section 2", "grad-cam": "Section 2.1"}
+
+
+@pytest.mark.parametrize("page", ["html"], indirect=True)
+def test_a_figure_that_the_text_never_mentions_fails(page, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "HERE", tmp_path)
+    show = '{{ figure("maps", "Maps") }}'
+    (tmp_path / "report.md").write_text(show)
+    with pytest.raises(ReportError, match="shows maps and never refers"):
+        build.fill(page.found, "html", page.folder)
+    (tmp_path / "report.md").write_text('{{ ref("maps") }} shows maps. ' + show)
+    text, numbers = build.fill(page.found, "html", page.folder)
+    assert "[Fig. 1](#maps)" in text and numbers == {"maps": ("Fig.", 1)}
+
+
+def test_a_profile_that_was_not_run_is_said(output):
+    with pytest.raises(ReportError, match="run ./run_all.sh --profile quick"):
+        build.build("quick")

@@ -1,0 +1,105 @@
+"""The numbers behind a figure, read back from what it draws."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from xai_utils.run.figure_data import drawn
+from xai_utils.study import plots
+
+
+def test_lines_keep_their_names_and_points():
+    history = {
+        "loss": [2.0, 1.0],
+        "val_loss": [3.0, 2.5],
+        "accuracy": [0.1, 0.5],
+        "val_accuracy": [0, 1],
+    }
+    table = drawn(plots.training_curves({"course": history}))
+    held_out = table[(table.panel == 1) & (table.series == "course, held out")]
+    assert held_out.x.tolist() == [1, 2] and held_out.y.tolist() == [3.0, 2.5]
+
+
+def test_bars_are_named_by_their_ticks_and_have_their_intervals():
+    summary = pd.DataFrame(
+        {
+            "title": ["A", "B"],
+            "fill": "black",
+            "mean": [0.25, 0.5],
+            "low": [0.2, 0.4],
+            "high": [0.3, 0.7],
+        }
+    )
+    table = drawn(plots.bars(summary, "fill", "drop"))
+    bars = table[table.series == "black"].set_index("y").x
+    assert bars.to_dict() == {"A": 0.25, "B": 0.5}
+    ends = table[table.series.str.endswith("interval")].groupby("y").x.agg(["min", "max"])
+    assert ends.round(9).to_numpy().tolist() == [[0.2, 0.3], [0.4, 0.7]]
+
+
+def test_vertical_bars_have_their_height():
+    table = pd.DataFrame({"confidence": [0.55, 0.95], "accuracy": [0.5, 1.0], "count": [4, 960]})
+    bars = drawn(plots.reliability(table)).query("panel == 2")
+    assert bars.y.tolist() == [4, 960] and np.allclose(bars.x, [0.55, 0.95])
+    assert set(bars.x_label) == {"confidence"} and set(bars.y_label) == {"samples"}
+
+
+def test_a_shaded_interval_has_its_ends():
+    inside = np.array([[False, True, True, False]])
+    table = drawn(plots.signals_with_truth(np.zeros((1, 4)), ["one"], inside, {"A": np.ones((1, 4))}))
+    assert table[table.series == "shaded"].x.tolist() == [0.5, 2.5]
+    assert set(table.title) == {"one"} and set(table[table.panel == 2].y_label) == {"A"}
+
+
+def test_cells_are_named_by_both_their_ticks():
+    table = pd.DataFrame([[0.1, 0.2], [0.3, 0.4]], ["A", "B"], ["black", "mean"])
+    cells = drawn(plots.score_grid(table, {"mean"})).query("series == 'cells'")
+    assert cells.set_index(["y", "x"]).value.to_dict() == {
+        ("A", "black"): 0.1, ("A", "mean ✕"): 0.2, ("B", "black"): 0.3, ("B", "mean ✕"): 0.4,
+    }  # fmt: skip
+
+
+def test_numbers_at_ticks_stay_numbers():
+    figure, axis = plt.subplots()
+    axis.plot([0.2, 0.7], [1.0, 2.0], label="curve")
+    axis.set(xticks=[0, 0.1, 1], xticklabels=["0", ".1", "1"])
+    assert drawn(figure).x.tolist() == [0.2, 0.7]
+
+
+def test_maps_are_rows_of_pixels_and_pictures_are_named():
+    maps = {"Grad-CAM": np.arange(8.0).reshape(2, 2, 2)}
+    table = drawn(plots.tile_maps(np.zeros((2, 2, 2, 3)), ["first", "second"], maps))
+    assert table.panel.tolist() == [1, 2, 2, 3, 4, 4]
+    assert table.row.tolist() == ["picture", 0, 1, "picture", 0, 1]
+    assert table[table.panel == 4][[0, 1]].to_numpy().tolist() == [[4.0, 5.0], [6.0, 7.0]]
+    assert set(table[table.panel == 4].title) == {"Grad-CAM"}
+    assert set(table[table.panel == 4].y_label) == {"second"}
+
+
+def test_a_strip_and_its_signal_stand_in_one_panel():
+    signals, maps = np.zeros((1, 3)), {"Grad-CAM": np.array([[0.5, 0.0, 1.0]])}
+    table = drawn(plots.signal_maps(signals, ["one"], maps, [[("7", np.zeros(12))]]))
+    strip = table[table.series == "map"]
+    assert strip.value.tolist() == [0.5, 0.0, 1.0] and set(strip.panel) == {1}
+    assert (table.series == "7").sum() == 12
+
+
+def test_maps_beside_lines_are_refused():
+    figure, axes = plt.subplots(1, 2)
+    axes[0].imshow(np.zeros((2, 2)))
+    axes[1].plot([0, 1])
+    with pytest.raises(ValueError, match="maps and of points"):
+        drawn(figure)
+
+
+def test_a_figure_of_nothing_is_an_empty_table():
+    assert drawn(plt.figure()).empty
+
+
+def test_texts_are_kept_where_they_name_what_is_drawn():
+    values = pd.DataFrame(np.random.default_rng(0).random((9, 3)), columns=["a", "b", "c"])
+    p_values = pd.DataFrame(1.0, values.columns, values.columns)
+    titles = {"a": "Grad-CAM", "b": "RISE", "c": "LIME"}
+    series = drawn(plots.critical_difference(values, p_values, titles)).series
+    assert all(series.str.contains(name).any() for name in titles.values())

@@ -1,0 +1,1 @@
+"""The networks of the study: architectures, weights, recipes, and how they are trained."""

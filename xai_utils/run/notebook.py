@@ -1,0 +1,63 @@
+"""Run one notebook headlessly: ``python -m xai_utils.run.notebook 02_mnist1d_classify quick``."""
+
+import argparse
+import os
+import sys
+import time
+
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+from xai_utils.run.files import REPOSITORY, profile_section, results, send_chatter_to, whole
+
+
+def execute(notebook, profile):
+    """Run a notebook with the parameters of a profile and keep the executed copy.
+
+    The copy gets its name only when the notebook has run to its end.
+    """
+    source = REPOSITORY / "notebooks" / f"{notebook}.ipynb"
+    with whole(results(profile) / "notebooks" / f"{notebook}.ipynb") as partial:
+        papermill.execute_notebook(
+            source,
+            partial,
+            parameters=parameters(source, profile),
+            kernel_name="python3",
+            start_timeout=300,  # on a busy machine a kernel takes its time
+            cwd=source.parent,
+            # Two notebooks may run at once: each bar says whose it is.
+            progress_bar=sys.stderr.isatty() and {"desc": notebook, "leave": False},
+        )
+
+
+def parameters(source, profile):
+    """What the profile sets in this notebook."""
+    known = papermill.inspect_notebook(str(source))
+    chosen = {"PROFILE": profile} | profile_section(profile, source.stem)
+    if unknown := chosen.keys() - known.keys():
+        raise SystemExit(
+            f"error: profiles/{profile}.yaml sets {', '.join(sorted(unknown))}, which the "
+            f"parameters of {source.name} do not have"
+        )
+    return chosen
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("notebook")
+    parser.add_argument("profile")
+    options = parser.parse_args()
+    os.environ["XAI_HEADLESS"] = "1"
+    send_chatter_to(results(options.profile) / "logs" / f"{options.notebook}.log")
+    started = time.time()
+    try:
+        execute(options.notebook, options.profile)
+    except PapermillExecutionError as error:
+        if error.ename not in ("DataError", "WeightsError"):
+            print("\n".join(error.traceback), file=sys.stderr)
+        sys.exit(f"error: {options.notebook}: {error.evalue}")
+    print(f"{options.notebook}  {time.time() - started:.0f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What this study computes and says: the plan, maps and scores of it, statistics, words, figures."""

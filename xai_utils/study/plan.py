@@ -1,0 +1,399 @@
+"""The plan of the study: which samples are explained by which methods and scored in which settings.
+
+It stands here once. Jobs compute it, cut by methods and samples; notebooks read what the jobs left, by
+the same functions, and compute what is lacking.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from xai_utils import metrics
+from xai_utils.attributions import CONTROL_NAMES, METHODS, explain
+from xai_utils.metrics import METRICS
+from xai_utils.metrics.faithfulness import Answers
+from xai_utils.models import building_once, score_model
+from xai_utils.networks import long_trainings
+from xai_utils.run.files import profile_section
+from xai_utils.run.sources import code_of
+from xai_utils.run.store import digest
+from xai_utils.study import published, samples
+from xai_utils.study.maps import NOT_FOLLOWED, by_cost, compute_maps, in_memory, maps_of_multiplied
+from xai_utils.study.scores import compared_scores, curve_settings, faithfulness_scores
+
+COURSE_FRACTION = {"mnist1d": 0.3, "hmt": 0.9}  # of the points, kept as the course asks
+STUDIED = ("grad_cam", "integrated_gradients")  # the methods of the deliverable
+FAMILY = ("grad_cam", "grad_cam_pp", "ablation_cam", "integrated_grad_cam")  # compared elsewhere
+FRACTIONS, RULES = (0.15, 0.3, 0.5, 0.9), ("exact", "published")
+FILLS = ("black", "mean", "blur")
+
+TILE_METHODS = tuple(METHODS)
+SIGNAL_METHODS = tuple(name for name in METHODS if name != "cam")  # not defined for the 1-D CNN
+CHEAP = {"mnist1d": by_cost(SIGNAL_METHODS)[0], "hmt": by_cost(TILE_METHODS)[0]}
+COSTLY = by_cost(TILE_METHODS)[1]
+
+
+def explained(own, methods):
+    """Explain the samples, also under other conditions; returns how many maps were computed."""
+    computed = 0
+    for view in [own, *map(own.view, own.views)]:
+        for method in methods:
+            _, count = compute_maps(
+                view.model, view.samples, view.target, method, view.options, view.batch_size
+            )
+            computed += count
+    return computed
+
+
+def maps(own, methods):
+    """``{method: maps}`` of a set of samples, in memory."""
+    every = lazy_maps(own, methods)
+    return {name: in_memory(every[name], len(own), own.batch_size) for name in methods}
+
+
+def lazy_maps(own, methods):
+    """``{method: maps}`` that are read when they are asked for."""
+    given = own.model, own.samples, own.target
+    return {name: compute_maps(*given, name, own.options, own.batch_size)[0] for name in methods}
+
+
+def maps_at(every, few, places, methods):
+    """``{method: maps}`` of the samples at ``places`` of ``every``, which the costly methods explained
+    where they are among the ``few`` too."""
+    there = np.searchsorted(np.flatnonzero(np.isin(every.samples.names, few.samples.names)), places)
+    found = {}
+    for name in methods:
+        own, index = (few, there) if METHODS[name].costly else (every, places)
+        found[name] = lazy_maps(own, [name])[name][index]
+    return found
+
+
+def of_families(methods, *families):
+    """Those of the methods that belong to one of the families, in their order."""
+    return [name for name in methods if METHODS[name].family in families]
+
+
+def _scored(own, methods, asked):
+    return faithfulness_scores(
+        own.model, own.samples, own.target, lazy_maps(own, methods),
+        asked=asked, fills=own.fills, batch_size=own.batch_size,
+    )  # fmt: skip
+
+
+def task4(own, methods=(*STUDIED, *CONTROL_NAMES)):
+    """Drop and Increase as the course asks for them, with black and with the mean in the place of the
+    rest."""
+    fraction = COURSE_FRACTION[own.dataset]
+    fills = ("black", "mean")
+    return _scored(own, methods, _rates(fills, [fraction], ["exact"]))
+
+
+def orders(own, methods=FAMILY):
+    """Drop and Increase of the methods that other reports compare, in their settings."""
+    fractions = [0.15, COURSE_FRACTION[own.dataset]]
+    return _scored(own, methods, _rates(["black"], fractions, ["exact"]))
+
+
+def rates(own, methods):
+    """All that is asked of every sample: :func:`task4` and :func:`orders`."""
+    return pd.concat([task4(own), orders(own)])
+
+
+def audit(own, methods):
+    """Every metric of faithfulness that needs no second explanation, in every setting, and the points
+    of the curves of insertion and deletion."""
+    names = [n for n in metrics.of_family(metrics.FAITHFULNESS) if n not in metrics.NEEDS_AGAIN]
+    grid = {"fractions": FRACTIONS, "fills": FILLS, "rules": RULES}
+    return _scored(own, methods, metrics.settings(names, **grid) + curve_settings())
+
+
+def audit_again(own, methods):
+    """The metrics that need the maps of the input times its map."""
+    once = maps(own, methods)
+    given = own.model, own.samples, own.target
+    again = maps_of_multiplied(*given, once, own.options, own.batch_size)
+    asked = metrics.settings(metrics.NEEDS_AGAIN)
+    return faithfulness_scores(
+        *given, once, asked=asked, fills={}, again=again, batch_size=own.batch_size
+    )
+
+
+def located(own, methods, rule=""):
+    """How much of each map lies where the class stands."""
+    return compared_scores(
+        lazy_maps(own, methods), truth_of(own), own.samples.names,
+        family=metrics.LOCALIZATION, rule=rule, batch_size=own.batch_size,
+    )  # fmt: skip
+
+
+def truth_of(own):
+    """Where the class stands, bool ``(n, *space)``, in as many places as there are."""
+    return own.truth if own.truth.ndim == own.samples.x.ndim - 1 else own.truth.any(axis=1)
+
+
+def likeness(own, methods):
+    """How alike the maps of the trained network and those under each other condition are."""
+    trained = lazy_maps(own, methods)
+    tables = [
+        compared_scores(
+            trained, lazy_maps(own.view(name), methods), own.samples.names,
+            family=metrics.SAMENESS, rule=name, batch_size=own.batch_size,
+        )
+        for name in own.views
+    ]  # fmt: skip
+    return pd.concat(tables, ignore_index=True)
+
+
+def _rates(fills, fractions, rules):
+    return metrics.settings(published.RATES, fills=fills, fractions=fractions, rules=rules)
+
+
+def explained_as_published(own, methods):
+    """The maps of the published comparison."""
+    return published.step_maps(own)
+
+
+def explained_in_first_step(own, methods):
+    """The maps of the deliverable itself."""
+    _, gradients, cam, *_ = published.STEPS[own.dataset][0]
+    return published.step_maps(own, [gradients, cam])
+
+
+def scored_in_first_step(own, methods):
+    """Drop and Increase as they were published."""
+    return published.first_step(own)
+
+
+def scored_as_published(own, methods):
+    """The published comparison taken apart, and its first step alone."""
+    return pd.concat([published.take_apart(own), published.first_step(own)])
+
+
+@dataclass(frozen=True)
+class Work:
+    """Samples to explain or to score.
+
+    ``samples(profile)`` gives a :class:`SampleSet`, or None where it is not to be had; ``number`` is
+    about how many: an entry of the profile, times so many. ``uses`` says what they come from.
+    ``explain`` and ``score`` are functions of the samples and of methods, ``metrics`` those that are
+    scored; the maps are those of this work or of the works in ``after``. With ``apart`` each costly
+    method is a job of its own, else they are one together; the cheap ones always are. ``share`` is for
+    how many of the cores a group of methods is cut by samples.
+    """
+
+    samples: Callable
+    number: tuple
+    uses: tuple
+    methods: tuple = ()
+    explain: Callable | None = None
+    score: Callable | None = None
+    metrics: tuple = ()
+    after: tuple = ()
+    apart: bool = False
+    share: float = 0.5
+
+
+SIGNALS, TILES, COURSE = "signals", "tiles", "course"
+PUBLISHED_METHODS = (*STUDIED, "random")
+FAITHFUL = tuple(n for n in metrics.of_family(metrics.FAITHFULNESS) if n not in metrics.NEEDS_AGAIN)
+SAME = tuple(metrics.of_family(metrics.SAMENESS))
+WORK = {
+    "signals": Work(
+        samples.signals, ("signals", 10), (SIGNALS,), CHEAP["mnist1d"], explained,
+    ),
+    "signals_few": Work(
+        samples.signals_few, ("signals_few", 10), (SIGNALS,), COSTLY, explained,
+    ),
+    "signals_rates": Work(
+        samples.signals, ("signals", 10), (SIGNALS,),
+        score=rates, metrics=published.RATES, after=("signals",),
+    ),
+    "signals_audited": Work(
+        samples.signals_audited, ("signals_audited", 10), (SIGNALS,), SIGNAL_METHODS,
+        score=audit, metrics=FAITHFUL, after=("signals", "signals_few"),
+    ),
+    "signals_again": Work(
+        samples.signals_again, ("signals_again", 10), (SIGNALS,), SIGNAL_METHODS,
+        score=audit_again, metrics=metrics.NEEDS_AGAIN, after=("signals", "signals_few"),
+    ),
+    "signals_sanity": Work(
+        samples.signals_sanity, ("signals_sanity", 10), (SIGNALS,), SIGNAL_METHODS,
+        explained, likeness, SAME,
+    ),
+    "course_signals": Work(
+        samples.course_signals, ("signals", 10), (COURSE,), PUBLISHED_METHODS,
+        explained_as_published, scored_as_published, published.RATES,
+    ),
+    "tiles": Work(
+        samples.tiles, ("tiles", 8), (TILES,), CHEAP["hmt"], explained, share=1,
+    ),
+    "tiles_few": Work(
+        samples.tiles_few, ("tiles_few", 8), (TILES,), COSTLY, explained, apart=True,
+    ),
+    "tiles_rates": Work(
+        samples.tiles, ("tiles", 8), (TILES,),
+        score=rates, metrics=published.RATES, after=("tiles",),
+    ),
+    "tiles_audited": Work(
+        samples.tiles_audited, ("tiles_audited", 8), (TILES,), TILE_METHODS,
+        score=audit, metrics=FAITHFUL, after=("tiles", "tiles_few"),
+    ),
+    "tiles_again": Work(
+        samples.tiles_again, ("tiles_again", 8), (TILES,), TILE_METHODS,
+        score=audit_again, metrics=metrics.NEEDS_AGAIN, after=("tiles", "tiles_few"),
+    ),
+    "tiles_sanity": Work(
+        samples.tiles_sanity, ("tiles_sanity", 1), (TILES,), TILE_METHODS, explained, likeness, SAME,
+    ),
+    "course_tiles": Work(
+        samples.course_tiles, ("course_tiles", 8), (TILES, COURSE), PUBLISHED_METHODS,
+        explained_in_first_step, scored_in_first_step, published.RATES, share=1,
+    ),
+    "course_steps": Work(
+        samples.course_steps, ("course_steps", 8), (TILES, COURSE), PUBLISHED_METHODS,
+        explained_as_published, scored_as_published, published.RATES,
+    ),
+    "mosaics": Work(
+        samples.mosaic, ("mosaics", 1), (TILES,), TILE_METHODS, explained,
+    ),
+    "mosaics_twice": Work(
+        samples.mosaic_twice, ("mosaics_twice", 1), (TILES,), CHEAP["hmt"], explained,
+    ),
+    "synthetic": Work(
+        samples.synthetic, ("synthetic", 7), (TILES,), CHEAP["hmt"], explained,
+    ),
+}  # fmt: skip
+
+
+def jobs(profile, source, with_course, number):
+    """Every job of a profile, ``{name: description}``, for about ``number`` at a time.
+
+    ``source`` is that of the tiles, ``with_course`` whether the course's weights are here. A
+    description says which rule it belongs to, which part of the work it is, which jobs it waits for, and
+    a hash of the code and settings that it depends on.
+    """
+    found = {}
+    wanted = profile_section(profile, "networks")
+    for network, function in TRAININGS.items():
+        code = digest(code_of(function, NOT_FOLLOWED), wanted)
+        if network == TILES and not wanted["retrain_hmt"]:
+            continue
+        job = {"rule": "train", "work": network, "uses": [network], "needs": [], "code": code}
+        found[f"train-{network}"] = job
+    for name, work in WORK.items():
+        if COURSE in work.uses and (not with_course or (TILES in work.uses and source == "synthetic")):
+            continue
+        for rule in ("explain", "score"):
+            if getattr(work, rule):
+                found |= _cut(profile, name, rule, number, found)
+    return found
+
+
+def _cut(profile, name, rule, number, found):
+    """The jobs of one rule of a work: a group of methods and a part of the samples each."""
+    work = WORK[name]
+    batch = samples.BATCH[dataset_of(work)]
+    count = samples.count(profile, work.number[0]) * work.number[1]
+    parts = min(-(-count // batch), max(1, math.ceil(work.share * number)))
+    options = profile_section(profile, "options").get(dataset_of(work), {})
+    made = {}
+    for group, methods in groups(work, count > batch / 2).items():
+        own = {method: options[method] for method in methods if method in options}
+        code = digest(_code(work, rule, methods), profile_section(profile, "samples"), own, parts)
+        for part in range(parts):
+            made[f"{rule}-{name}-{group}-{part}"] = {
+                "rule": rule,
+                "work": name,
+                "methods": methods,
+                "part": [part, parts],
+                "uses": work.uses,
+                "needs": _needs(work, rule, f"{name}-{group}-{part}", methods, found),
+                "code": code,
+            }
+    return made
+
+
+def dataset_of(work):
+    """Which samples a work has, signals or tiles."""
+    return "hmt" if TILES in work.uses else "mnist1d"
+
+
+def groups(work, many):
+    """``{name: methods}`` of the methods that are one job together: all, where there are not ``many``
+    samples."""
+    if not work.methods or not many:
+        return {"all": work.methods}
+    cheap, costly = by_cost(work.methods)
+    dear = {name: (name,) for name in costly} if work.apart else {"costly": tuple(costly)}
+    every = {"cheap": tuple(cheap), **dear}
+    return {name: methods for name, methods in every.items() if methods}
+
+
+def _needs(work, rule, name, methods, found):
+    needs = [f"train-{used}" for used in work.uses if f"train-{used}" in found]
+    if rule == "score" and work.explain:
+        needs.append(f"explain-{name}")
+    for other, job in found.items():
+        is_source = rule == "score" and job["rule"] == "explain" and job["work"] in work.after
+        if is_source and (not methods or set(methods) & set(job["methods"])):
+            needs.append(other)
+    return needs
+
+
+def _code(work, rule, methods):
+    """The hashes of the code behind a job: of the samples, the methods or metrics, and the rest."""
+    tables = (*NOT_FOLLOWED, "METRICS", "CURVES", "WORK")
+    code = [code_of(work.samples, tables), code_of(getattr(work, rule), tables)]
+    code += [code_of(METHODS[name].function) for name in methods] + [code_of(explain, tables)]
+    if rule == "score":
+        code += [code_of(METRICS[name].function) for name in work.metrics] + [
+            code_of(Answers),
+            code_of(score_model),
+        ]
+    return code
+
+
+def train_signals(profile):
+    """The 1-D CNN; where the profile asks for it, every seed of every recipe."""
+    samples.signal_network(profile)
+    if profile_section(profile, "networks")["every_signal_seed"]:
+        long_trainings.compare_recipes()
+
+
+def train_tiles(profile):
+    """The VGG-7, where the profile asks for it: every seed and every fold; else it is shipped."""
+    samples.tissue_network(profile)
+    data = samples.tissue(profile)
+    if profile_section(profile, "networks")["retrain_hmt"] and data.source != "synthetic":
+        long_trainings.cross_validate(data)
+
+
+TRAININGS = {SIGNALS: train_signals, TILES: train_tiles}
+
+
+def run_job(profile, job):
+    """Do one of the jobs; returns how many maps or scores were asked for."""
+    if job["rule"] == "train":
+        TRAININGS[job["work"]](profile)
+        return
+    work = WORK[job["work"]]
+    own = part_of(work.samples(profile), *job["part"])
+    if len(own):
+        with building_once():
+            getattr(work, job["rule"])(own, job["methods"])
+
+
+def part_of(own, part, parts):
+    """One of so many parts of the samples, each of whole batches, so that the batches are the same
+    however many parts there are."""
+    cut = np.array_split(np.arange(len(own)), range(own.batch_size, len(own), own.batch_size))
+    mine = [
+        places
+        for share in np.array_split(np.arange(len(cut)), parts)[part : part + 1]
+        for places in share
+    ]
+    places = [cut[index] for index in mine]
+    return own.take(np.concatenate(places) if places else np.arange(0))

@@ -1,0 +1,364 @@
+"""The samples of the study: each set with the network that classifies it and the class explained.
+
+``profile`` says how many there are (``samples`` in ``profiles/``), which options the methods have, and
+how the networks are trained.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+from xai_utils.data import (
+    DataError,
+    Dataset,
+    Samples,
+    hmt,
+    mnist1d,
+    mosaics,
+    synthetic_tissue,
+    unit_range,
+)
+from xai_utils.metrics import sanity
+from xai_utils.metrics.faithfulness import blurred
+from xai_utils.models import predict
+from xai_utils.networks import long_trainings, recipes
+from xai_utils.networks.architectures import shallow_cnn, vgg7
+from xai_utils.networks.long_trainings import train_seeds, train_signals
+from xai_utils.networks.weights import course_model, course_path, load_weights, shipped_weights
+from xai_utils.run.files import file_sha256, profile_section, results, whole, write
+from xai_utils.run.store import DATA, described, digest
+from xai_utils.study.cases import signals_shown, tiles_shown
+from xai_utils.study.maps import firsts
+
+BATCH = {"mnist1d": 250, "hmt": 32}
+EMPTY = "08_EMPTY"  # the class of synthetic tissue whose mask is everything
+NOISE = 0.02  # the share of an input's range that a prediction should not notice
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """Samples ``(n, …)``, the network that classifies them, and the class ``(n,)`` to explain of each.
+
+    ``options`` are those of the methods, ``fills`` what takes the place of removed points, ``truth``
+    where the class stands, bool ``(n, *space)``; ``views`` are the same samples under other
+    conditions, ``{condition: (network, Samples)}``.
+    """
+
+    dataset: str
+    model: keras.Model
+    samples: Samples
+    target: np.ndarray
+    options: dict
+    fills: dict = field(default_factory=dict)
+    truth: np.ndarray | None = None
+    views: dict = field(default_factory=dict)
+
+    def __len__(self):
+        return len(self.samples)
+
+    @property
+    def batch_size(self):
+        return BATCH[self.dataset]
+
+    def take(self, places):
+        """The same of the samples at ``places``."""
+        return dataclasses.replace(
+            self,
+            samples=self.samples.take(places),
+            target=self.target[places],
+            truth=None if self.truth is None else self.truth[places],
+            views={name: (model, seen.take(places)) for name, (model, seen) in self.views.items()},
+        )
+
+    def view(self, name):
+        """The samples under one of the conditions."""
+        model, samples = self.views[name]
+        return dataclasses.replace(self, model=model, samples=samples, views={})
+
+
+def count(profile, name):
+    """How many samples a profile asks for."""
+    return profile_section(profile, "samples")[name]
+
+
+@functools.cache
+def signal_data():
+    """MNIST-1D."""
+    return mnist1d.load()
+
+
+@functools.cache
+def tissue(profile):
+    """The tiles of the run: those that it was started with, or the user's where there is no run.
+
+    Raises DataError where ``XAI_HMT_DIR`` now leads to other tiles than the run has.
+    """
+    found = results(profile) / "hmt.json"
+    run = json.loads(found.read_text()) if found.exists() else None
+    asked = os.environ.get("XAI_HMT_DIR") or (run and run["path"])
+    data = _tiles_of(asked)
+    if run and run["test_sha256"] != data.test.checksum():
+        raise DataError(
+            f"The run {profile!r} was made with other tiles ({run['source']}) than those of "
+            f"{asked} ({data.source}): set XAI_HMT_DIR to {run['path']}, or repeat the run with "
+            f"./run_all.sh --profile {profile}"
+        )
+    return data
+
+
+def _tiles_of(asked):
+    """The tiles as arrays, decoded once: that takes longer than most jobs compute."""
+    path, source = hmt.find(asked)
+    code = {hmt.load: (), synthetic_tissue.load: ()}
+    about, folder = described(DATA, "tiles", code, source=source, files=digest(hmt.state(path)))
+    file = folder / "tiles.npz"
+    if not file.exists():
+        data = hmt.load(path)
+        write(folder / "about.json", json.dumps(about, indent=1))
+        parts = {"train": vars(data.train), "test": vars(data.test)}
+        arrays = {
+            f"{part} {name}": own[name] for part, own in parts.items() for name in ("x", "y", "names")
+        }
+        with whole(file) as partial:
+            np.savez(partial, **arrays)
+    with np.load(file) as kept:
+        train, test = (
+            Samples(*(kept[f"{part} {name}"] for name in ("x", "y", "names")))
+            for part in ("train", "test")
+        )
+    return Dataset(train, test, synthetic_tissue.CLASSES, source)
+
+
+@functools.cache
+def signal_network(profile):
+    """The 1-D CNN, trained if this recipe never was on these data: the model, the path of its weights,
+    and the facts recorded with them."""
+    wanted = profile_section(profile, "networks")
+    recipe = dataclasses.replace(recipes.STRONG, epochs=wanted["signal_epochs"])
+    path, facts = train_signals(signal_data(), recipe, wanted["signal_seed"])
+    return load_weights(shallow_cnn(), path), path, facts
+
+
+@functools.cache
+def tissue_network(profile):
+    """The VGG-7 of the tiles in use, and the path of its weights: shipped, or trained again where the
+    profile asks for it."""
+    data = tissue(profile)
+    retrain = profile_section(profile, "networks")["retrain_hmt"]
+    path = train_seeds(data)[0] if retrain else shipped_weights(data.source)
+    return load_weights(vgg7(), path), path
+
+
+@functools.cache
+def synthetic_network():
+    """The VGG-7 of synthetic tissue."""
+    return load_weights(vgg7(), shipped_weights("synthetic"))
+
+
+def _options(profile, dataset):
+    return profile_section(profile, "options").get(dataset, {})
+
+
+@functools.cache
+def signals(profile):
+    """All test signals, explained for the predicted class."""
+    data, (model, *_) = signal_data(), signal_network(profile)
+    target = predict(model, data.test.x).argmax(axis=1)
+    fills = {"black": 0.0, "mean": data.train.x.mean(axis=0), "blur": blurred}
+    return SampleSet("mnist1d", model, data.test, target, _options(profile, "mnist1d"), fills)
+
+
+@functools.cache
+def tiles(profile):
+    """The first test tiles of each class, in the standard profile all, for the predicted class."""
+    data, (model, _) = tissue(profile), tissue_network(profile)
+    chosen = data.test.take(firsts(data.test.y, count(profile, "tiles")))
+    samples = Samples(unit_range(chosen.x), chosen.y, chosen.names)
+    target = predict(model, samples.x).argmax(axis=1)
+    fills = {"black": 0.0, "mean": data.train.x.mean(axis=0) / 255, "blur": blurred}
+    return SampleSet("hmt", model, samples, target, _options(profile, "hmt"), fills)
+
+
+def _first(every, number):
+    return every.take(firsts(every.samples.y, number))
+
+
+def signals_few(profile):
+    """The signals that the costly methods explain: the first of each class, and those shown."""
+    every = signals(profile)
+    right, wrong = signals_shown(every.samples.y, predict(every.model, every.samples.x))
+    few = firsts(every.samples.y, count(profile, "signals_few"))
+    return every.take(np.union1d(few, [*right, *wrong]).astype(int))
+
+
+def tiles_few(profile):
+    """The same of the tiles."""
+    every = tiles(profile)
+    right, wrong = tiles_shown(every.samples.y, predict(every.model, every.samples.x))
+    few = firsts(every.samples.y, count(profile, "tiles_few"))
+    return every.take(np.union1d(few, [*right, *wrong]).astype(int))
+
+
+def signals_audited(profile):
+    """The first signals of each class."""
+    return _first(signals(profile), count(profile, "signals_audited"))
+
+
+def signals_again(profile):
+    """Those of the audited signals that are explained again, times their map."""
+    return _first(signals_audited(profile), count(profile, "signals_again"))
+
+
+def tiles_audited(profile):
+    """The first tiles of each class."""
+    return _first(tiles(profile), count(profile, "tiles_audited"))
+
+
+def tiles_again(profile):
+    """Those of the audited tiles that are explained again, times their map."""
+    return _first(tiles_audited(profile), count(profile, "tiles_again"))
+
+
+def signals_located(profile):
+    """Rightly classified signals, and where the template of their class lies."""
+    chosen = _first(signals(profile), count(profile, "signals_located"))
+    places = firsts(signals(profile).samples.y, count(profile, "signals_located"))
+    chosen = dataclasses.replace(chosen, truth=mnist1d.template_intervals()[places])
+    return chosen.take(chosen.target == chosen.samples.y)
+
+
+@functools.cache
+def _cells(profile):
+    """The middles of the test tiles, and how surely and rightly each is classified."""
+    data, (model, _) = tissue(profile), tissue_network(profile)
+    middles = unit_range(hmt.middle(data.test.x, count(profile, "mosaic_cell")))
+    probabilities = predict(model, middles)
+    correct = probabilities.argmax(axis=1) == data.test.y
+    sure = {"confidence": probabilities.max(axis=1), "correct": correct}
+    return Samples(middles, data.test.y, data.test.names), sure
+
+
+def mosaic(profile):
+    """Mosaics of four tiles, in each of which one is explained; the truth is its quarter."""
+    cells, sure = _cells(profile)
+    samples, truth = mosaics.grid(cells, **sure, count=count(profile, "mosaics"))
+    model, _ = tissue_network(profile)
+    return SampleSet("hmt", model, samples, samples.y, _options(profile, "hmt"), truth=truth)
+
+
+def mosaic_twice(profile):
+    """Mosaics in which the explained class stands twice; the truth is ``(n, 2, *space)``."""
+    cells, sure = _cells(profile)
+    wanted = count(profile, "mosaics_twice")
+    samples, truth = mosaics.grid(cells, **sure, count=wanted, twice=True)
+    model, _ = tissue_network(profile)
+    return SampleSet("hmt", model, samples, samples.y, _options(profile, "hmt"), truth=truth)
+
+
+def synthetic(profile):
+    """Rightly classified synthetic tissue, and the mask of the texture that makes its class."""
+    drawn, masks = synthetic_tissue.load().test, synthetic_tissue.test_masks()
+    model = synthetic_network()
+    places = firsts(drawn.y, count(profile, "synthetic"))
+    places = places[drawn.y[places] != synthetic_tissue.CLASSES.index(EMPTY)]
+    samples = Samples(unit_range(drawn.x[places]), drawn.y[places], drawn.names[places])
+    options = _options(profile, "hmt")
+    every = SampleSet("hmt", model, samples, samples.y, options, truth=masks[places])
+    return every.take(predict(model, samples.x).argmax(axis=1) == samples.y)
+
+
+def _with_views(own):
+    """The set with the networks that have forgotten, and with noise on its inputs."""
+    forgetful = {
+        name: (sanity.randomized(own.model, layers), own.samples)
+        for name, layers in sanity.randomizations(own.model).items()
+    }
+    x = sanity.with_noise(own.samples.x, NOISE)
+    noisy = Samples(x, own.samples.y, own.samples.names)
+    return dataclasses.replace(own, views=forgetful | {"noise": (own.model, noisy)})
+
+
+@functools.cache
+def signals_sanity(profile):
+    """The first signals of each class, under networks that have forgotten and under noise."""
+    return _with_views(_first(signals(profile), count(profile, "signals_sanity")))
+
+
+@functools.cache
+def tiles_sanity(profile):
+    """The middles of the first tiles of the classes, the same way."""
+    data, (model, _), number = tissue(profile), tissue_network(profile), count(profile, "tiles_sanity")
+    some = data.test.take(firsts(data.test.y, -(-number // len(data.classes)))[:number])
+    x = unit_range(hmt.middle(some.x, count(profile, "sanity_size")))
+    samples, target = Samples(x, some.y, some.names), predict(model, x).argmax(axis=1)
+    return _with_views(SampleSet("hmt", model, samples, target, _options(profile, "hmt")))
+
+
+def course_signals(profile):
+    """The test signals and the course's 1-D CNN; None where its weights are not here."""
+    model, data = course_model("MNIST1D"), signal_data()
+    if model is None:
+        return None
+    target = predict(model, data.test.x).argmax(axis=1)
+    fills = {"black": 0.0, "mean": data.train.x.mean(axis=0)}
+    return SampleSet("mnist1d", model, data.test, target, {}, fills)
+
+
+@functools.cache
+def course_tiles(profile):
+    """The test tiles as the course enlarged them, and its VGG-7; None without weights or tiles."""
+    data = tissue(profile)
+    model = course_model("HMT") if data.source != "synthetic" else None
+    if model is None:
+        return None
+    given = data.test.take(firsts(data.test.y, count(profile, "course_tiles")))
+    large = unit_range(hmt.resize(given.x, hmt.COURSE_SIZE))
+    target = predict(model, large).argmax(axis=1)
+    mean = data.train.x.mean(axis=0)[np.newaxis].round().astype(np.uint8)
+    fills = {"black": 0.0, "mean": unit_range(hmt.resize(mean, hmt.COURSE_SIZE))[0]}
+    samples = Samples(large, given.y, given.names)
+    # Twenty passes of Integrated Gradients at most, where the study takes the comparison apart.
+    options = {"integrated_gradients": {"limit": 20}}
+    return SampleSet("hmt", model, samples, target, options, fills)
+
+
+def course_steps(profile):
+    """The first of these tiles: those on which the comparison is taken apart."""
+    every = course_tiles(profile)
+    return None if every is None else _first(every, count(profile, "course_steps"))
+
+
+def signal_recipes(profile):
+    """What every seed of every recipe of the 1-D CNN gave, and whether they were trained in this run."""
+    if profile_section(profile, "networks")["every_signal_seed"]:
+        return long_trainings.compare_recipes(), "trained in this run"
+    return long_trainings.shipped("shallow_cnn_recipes"), "recorded"
+
+
+def tissue_trainings(profile):
+    """What every seed of the VGG-7 gave, what every fold gave (None for synthetic tissue), and where
+    the weights come from."""
+    data, name = tissue(profile), shipped_weights(tissue(profile).source).name.split(".")[0]
+    real = data.source != "synthetic"
+    if profile_section(profile, "networks")["retrain_hmt"]:
+        folds = long_trainings.cross_validate(data) if real else None
+        return train_seeds(data)[1], folds, "trained in this run"
+    folds = long_trainings.shipped("vgg7_hmt_grouped") if real else None
+    return long_trainings.shipped(f"{name}_seeds"), folds, "shipped"
+
+
+def weights(profile):
+    """The checksums of the weights in use, ``{network: sha256}``."""
+    own = {"shallow_cnn": signal_network(profile)[1], "vgg7": tissue_network(profile)[1]}
+    return {name: file_sha256(path) for name, path in own.items()}
+
+
+def course_weights():
+    """The same of the course's, where they are here."""
+    paths = {name: course_path(name) for name in ("MNIST1D", "HMT")}
+    return {f"course {name}": file_sha256(path) for name, path in paths.items() if path}

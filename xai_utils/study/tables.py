@@ -1,0 +1,86 @@
+"""Scores as they are shown: means with intervals, what the statistics say of each setting, grids.
+
+``scores`` are tables of :mod:`xai_utils.study.scores`; ``clusters`` ``{item: cluster}`` labels samples
+that are not independent, see :func:`xai_utils.study.statistics.summarize`.
+"""
+
+import pandas as pd
+
+from xai_utils.attributions import CONTROL_NAMES, TITLES
+from xai_utils.metrics import HIGHER_IS_BETTER, faithfulness
+from xai_utils.study import conclusions, statistics
+
+
+def read(scores, clusters=None):
+    """The means with intervals, the verdict on each setting, and both as one table to show."""
+    summary = statistics.summarize(scores, clusters)
+    verdicts = statistics.verdicts(scores, HIGHER_IS_BETTER, CONTROL_NAMES, clusters)
+    return summary, verdicts, conclusions.scores_table(summary, verdicts, TITLES)
+
+
+def judged(scores, clusters=None):
+    """The means, the verdicts, and these with the agreement of the samples as a table to show."""
+    summary, verdicts, _ = read(scores, clusters)
+    alpha = statistics.consistency(scores, HIGHER_IS_BETTER, CONTROL_NAMES).alpha
+    return summary, verdicts, conclusions.verdicts_table(verdicts.assign(alpha=alpha), TITLES)
+
+
+def drops(summary):
+    """The mean drop rates, with the methods' titles."""
+    return summary[summary.metric == "drop_rate"].assign(title=summary.method.map(TITLES))
+
+
+def in_short(table):
+    """Without the settings that differ from others by the published rule or the increase rate."""
+    return table[(table.rule != "published") & (table.metric != "increase_rate")]
+
+
+def agreement_of_settings(scores):
+    """Kendall's tau between the rankings of the methods by each pair of settings, in short."""
+    return statistics.ranking_agreement(in_short(scores), HIGHER_IS_BETTER, CONTROL_NAMES)
+
+
+def kept_and_tied(maps, titles):
+    """The share of points that the published "top 90 %" keeps, and that have an equal: a row a method."""
+    rows = [
+        {
+            "title": titles[name],
+            "kept": float(faithfulness.salient_points(own, 0.9, "published").mean()),
+            "tied": float(faithfulness.tied_share(own).mean()),
+        }
+        for name, own in maps.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def grid(summary, verdicts, titles):
+    """Mean drop rates by fill and fraction, methods from the best to the worst, by the exact rule; and
+    the columns that do not discriminate."""
+    rows = summary[(summary.metric == "drop_rate") & (summary.rule == "exact")]
+    own = verdicts[(verdicts.metric == "drop_rate") & (verdicts.rule == "exact")]
+
+    def names(table):
+        return table.fill + " " + (100 * table.fraction).map("{:.0f} %".format)
+
+    table = rows.assign(setting=names(rows), title=rows.method.map(titles))
+    table = table.pivot(index="title", columns="setting", values="mean")
+    table = table.loc[table.mean(axis=1).sort_values().index, list(dict.fromkeys(names(rows)))]
+    return table, set(names(own)[~own.discriminative])
+
+
+def ranks(scores, fraction, fill, clusters=None):
+    """The values behind mean ranks by drop rate in one setting, the mask rule exact: higher is better,
+    a row an item or cluster; and the p-values that two methods differ."""
+    rows = scores[(scores.metric == "drop_rate") & (scores.rule == "exact")]
+    rows = rows[(rows.fraction == fraction) & (rows.fill == fill)]
+    values = -rows.pivot(index="item", columns="method", values="value").dropna()
+    values = values if clusters is None else values.groupby(clusters).mean()
+    return values, statistics.holm_wilcoxon(values)
+
+
+def likeness_grid(scores, metric):
+    """Mean likeness of maps under other conditions: methods in rows, from the one that changes most to
+    the one that changes least when all layers have forgotten; conditions in columns."""
+    rows = scores[scores.metric == metric].assign(title=scores.method.map(TITLES))
+    table = rows.pivot_table("value", "title", "rule", sort=False)
+    return table.loc[table.filter(like="cascading").iloc[:, -1].sort_values().index]
