@@ -123,7 +123,7 @@ rule train:
     params:
         code=lambda wildcards: JOBS[wildcards.job]["code"],
     threads: 1
-    priority: 2
+    priority: lambda wildcards: JOBS[wildcards.job]["priority"]
     resources:
         mem_mb=4000,
         runtime=1440,
@@ -142,7 +142,7 @@ rule explain:
     params:
         code=lambda wildcards: JOBS[wildcards.job]["code"],
     threads: 1
-    priority: 1
+    priority: lambda wildcards: JOBS[wildcards.job]["priority"]
     resources:
         mem_mb=4000,
         runtime=720,

@@ -6,8 +6,8 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
-from pathlib import Path
 from urllib.parse import unquote
 
 import pandas as pd
@@ -26,6 +26,11 @@ SLURM = (
     "--slurm-no-account", "--slurm-status-command", "squeue", "--latency-wait", "10",
     "--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "2",
 )  # fmt: skip
+
+
+def whole(test):
+    """A test of a whole run: slow, and in one process with the others, which share a run."""
+    return pytest.mark.slow(pytest.mark.xdist_group("whole runs")(test))
 
 
 def settings(output, source, **environment):
@@ -83,7 +88,7 @@ def checkout(tmp_path_factory):
         if (REPOSITORY / name).exists():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, copy / name)
-    (copy / ".venv").symlink_to(Path(shutil.which("python")).parents[1])
+    (copy / ".venv").symlink_to(sys.prefix)
     return copy
 
 
@@ -96,7 +101,7 @@ def local(checkout, tmp_path_factory):
     return output, said
 
 
-@pytest.mark.slow
+@whole
 def test_the_quick_profile_from_nothing(local, monkeypatch):
     output, said = local
     _check_results(output / "results/quick")
@@ -106,7 +111,7 @@ def test_the_quick_profile_from_nothing(local, monkeypatch):
     assert re.search(r"^explain-tiles-all-0  \d+ s$", said, flags=re.M), "a line a stage"
 
 
-@pytest.mark.slow
+@whole
 def test_a_second_run_has_nothing_to_do(local, checkout):
     started = time.time()
     code, said = run_all(local[0], *QUICK, source=checkout)
@@ -123,7 +128,7 @@ def plan(output, source, **environment):
     return jobs, {rule: sum(job.startswith(rule) for job in jobs) for rule in rules}
 
 
-@pytest.mark.slow
+@whole
 def test_what_a_change_rebuilds(local, checkout):
     """The table of the README, from top to bottom, by the dry run."""
     output, _ = local
@@ -170,9 +175,9 @@ def test_what_a_change_rebuilds(local, checkout):
     assert edited == {"02_mnist1d_classify"}
     # A metric: its scores. A method: its maps and what reads them.
     edited = after("xai_utils/metrics/sanity.py", "win_size=7", "win_size=5")
-    assert edited == notebooks | {name for name in every if "sanity" in name and "score" in name}
+    assert edited == notebooks | {name for name in every if "sanity" in name}
     edited = after("xai_utils/attributions/masks.py", "keep=0.5", "keep=0.6")
-    assert edited == notebooks | readers(jobs("explain", "rise"))
+    assert edited == notebooks | readers(jobs("explain", "rise") | jobs("score", "rise"))
     # The recipe: the training and all that its network is asked.
     edited = after("profiles/quick.yaml", "signal_epochs: 15", "signal_epochs: 16")
     assert edited == notebooks | readers({"train-signals"})
@@ -181,7 +186,7 @@ def test_what_a_change_rebuilds(local, checkout):
     assert plan(output, checkout, XAI_HMT_DIR="synthetic")[0] == notebooks | every.keys()
 
 
-@pytest.mark.slow
+@whole
 def test_a_run_by_hand_changes_nothing_official(local, checkout, tmp_path):
     """A notebook with other parameters in a kernel of its own, then ``run_all.sh``."""
     output, _ = local
@@ -192,7 +197,7 @@ def test_a_run_by_hand_changes_nothing_official(local, checkout, tmp_path):
             cell["source"] = ['PROFILE = "quick"\n', 'METHODS_SHOWN = ["gradient"]']
     (tmp_path / "by_hand.ipynb").write_text(json.dumps(book))
     done = subprocess.run(
-        ["jupyter", "execute", "--output", "done", tmp_path / "by_hand.ipynb"],
+        [f"{sys.prefix}/bin/jupyter", "execute", "--output", "done", tmp_path / "by_hand.ipynb"],
         cwd=checkout / "notebooks",
         env=settings(output, checkout, XAI_HMT_DIR="synthetic"),
         capture_output=True,
@@ -217,7 +222,7 @@ def slurm():
     subprocess.run([command, "stop"], check=True)
 
 
-@pytest.mark.slow
+@whole
 def test_slurm_gives_the_same_numbers_though_a_node_fails(local, checkout, slurm, tmp_path):
     """From nothing, with a store of its own; the first job of an explanation is killed."""
     environment = settings(tmp_path, checkout)

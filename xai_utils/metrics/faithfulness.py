@@ -40,6 +40,7 @@ class Answers:
     again: np.ndarray | None = None
     batch_size: int = 32
     given: dict = field(default_factory=dict)
+    masks: dict = field(default_factory=dict)
 
     def full(self):
         """For the input as it is."""
@@ -52,12 +53,12 @@ class Answers:
 
     def kept(self, fraction, fill, rule):
         """When only the salient points are left, the others take the value of the fill."""
-        keep = partial(salient_points, self.maps, fraction, rule)
+        keep = partial(self._salient, fraction, rule)
         return self._asked(("kept", fraction, fill, rule), lambda: self._filled(keep(), fill))
 
     def removed(self, fraction, fill):
         """When the salient points take the value of the fill."""
-        lost = partial(salient_points, self.maps, fraction)
+        lost = partial(self._salient, fraction, "exact")
         return self._asked(("removed", fraction, fill), lambda: self._filled(~lost(), fill))
 
     def multiplied(self):
@@ -71,6 +72,12 @@ class Answers:
         if question not in memory:
             memory[question] = confidence(self.model, make_input(), self.target, self.batch_size)
         return memory[question]
+
+    def _salient(self, fraction, rule):
+        """The points of each map, found once for all fills."""
+        if (fraction, rule) not in self.masks:
+            self.masks[fraction, rule] = salient_points(self.maps, fraction, rule)
+        return self.masks[fraction, rule]
 
     def _filled(self, keep, fill):
         other = self.fills[fill]

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 import sys
 import uuid
@@ -57,8 +58,12 @@ def profile_section(profile, name):
 
 
 def send_chatter_to(log):
-    """What libraries and kernels write to stderr goes to the file ``log``, our own lines do not."""
+    """What libraries and kernels write to stderr, warn of and log goes to the file ``log``; our own
+    lines and bars do not."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    terminal = os.fdopen(os.dup(2), "w", buffering=1)
     with open(log, "w") as file:
         os.dup2(file.fileno(), 2)
+    logging.basicConfig(stream=sys.stderr)  # which is the log by now
+    logging.captureWarnings(True)
+    sys.stderr = terminal

@@ -5,7 +5,7 @@ import numpy as np
 from xai_utils.attributions import METHODS, explain
 from xai_utils.data import Samples
 from xai_utils.metrics.faithfulness import is_defined, multiplied
-from xai_utils.models import building_once, fingerprint
+from xai_utils.models import building_once, fingerprint, predict
 from xai_utils.run.store import MAPS, digest, fill, shelf
 
 # What a map does not depend on: the table of all methods, and how progress is shown.
@@ -76,6 +76,17 @@ def _computed(model, samples, target, name, code, compute, options, batch_size):
     return StoredMaps(place, keys), count
 
 
+def predictions(model, samples, batch_size=32):
+    """What a network answers to samples, ``(n, classes)``, asked once wherever they stand."""
+    place = shelf(MAPS, "prediction", {predict: ()}, network=fingerprint(model))
+
+    def compute(places):
+        return predict(model, samples.x[places], batch_size)
+
+    fill(place, samples.keys, compute, batch_size)
+    return in_memory(StoredMaps(place, samples.keys), len(samples), batch_size)
+
+
 def keys_of(samples, target):
     """What the maps of samples are known by: the sample and the class explained, texts ``(n,)``."""
     return np.array([digest(key, int(label)) for key, label in zip(samples.keys.tolist(), target)])
@@ -103,7 +114,7 @@ def maps_of_multiplied(model, samples, target, maps, options, batch_size=32):
     for name, own in maps.items():
         known = is_defined(own)
         inputs = Samples(multiplied(samples.x[known], own[known]), target[known], samples.names[known])
-        again[name] = np.full(own.shape, np.nan)
+        again[name] = np.full(own.shape, np.nan, np.float32)
         if known.any():
             found = maps_of(model, inputs, target[known], [name], options, batch_size)
             again[name][known] = found[name]

@@ -15,7 +15,7 @@ from xai_utils import metrics
 from xai_utils.attributions import CONTROL_NAMES, METHODS, explain
 from xai_utils.metrics import METRICS
 from xai_utils.metrics.faithfulness import Answers
-from xai_utils.models import building_once, score_model
+from xai_utils.models import batches, building_once, score_model
 from xai_utils.networks import long_trainings
 from xai_utils.run.files import profile_section
 from xai_utils.run.sources import code_of
@@ -37,15 +37,9 @@ COSTLY = by_cost(TILE_METHODS)[1]
 
 
 def explained(own, methods):
-    """Explain the samples, also under other conditions; returns how many maps were computed."""
-    computed = 0
-    for view in [own, *map(own.view, own.views)]:
-        for method in methods:
-            _, count = compute_maps(
-                view.model, view.samples, view.target, method, view.options, view.batch_size
-            )
-            computed += count
-    return computed
+    """Explain the samples; returns how many maps were computed."""
+    given = own.model, own.samples, own.target
+    return sum(compute_maps(*given, m, own.options, own.batch_size)[1] for m in methods)
 
 
 def maps(own, methods):
@@ -111,14 +105,16 @@ def audit(own, methods):
 
 
 def audit_again(own, methods):
-    """The metrics that need the maps of the input times its map."""
-    once = maps(own, methods)
-    given = own.model, own.samples, own.target
-    again = maps_of_multiplied(*given, once, own.options, own.batch_size)
-    asked = metrics.settings(metrics.NEEDS_AGAIN)
-    return faithfulness_scores(
-        *given, once, asked=asked, fills={}, again=again, batch_size=own.batch_size
-    )
+    """The metrics that need the maps of the input times its map, a batch at a time."""
+    asked, tables = metrics.settings(metrics.NEEDS_AGAIN), []
+    with building_once():
+        for part in batches(len(own), own.batch_size):
+            some = own.take(np.arange(len(own))[part])
+            given, once = (some.model, some.samples, some.target), maps(some, methods)
+            again = maps_of_multiplied(*given, once, own.options, own.batch_size)
+            how = {"asked": asked, "fills": {}, "again": again, "batch_size": own.batch_size}
+            tables.append(faithfulness_scores(*given, once, **how))
+    return pd.concat(tables, ignore_index=True)
 
 
 def located(own, methods, rule=""):
@@ -151,23 +147,12 @@ def _rates(fills, fractions, rules):
     return metrics.settings(published.RATES, fills=fills, fractions=fractions, rules=rules)
 
 
-def explained_as_published(own, methods):
-    """The maps of the published comparison."""
-    return published.step_maps(own)
-
-
-def explained_in_first_step(own, methods):
-    """The maps of the deliverable itself."""
-    _, gradients, cam, *_ = published.STEPS[own.dataset][0]
-    return published.step_maps(own, [gradients, cam])
-
-
-def scored_in_first_step(own, methods):
+def in_first_step(own, methods):
     """Drop and Increase as they were published."""
     return published.first_step(own)
 
 
-def scored_as_published(own, methods):
+def as_published(own, methods):
     """The published comparison taken apart, and its first step alone."""
     return pd.concat([published.take_apart(own), published.first_step(own)])
 
@@ -179,9 +164,9 @@ class Work:
     ``samples(profile)`` gives a :class:`SampleSet`, or None where it is not to be had; ``number`` is
     about how many: an entry of the profile, times so many. ``uses`` says what they come from.
     ``explain`` and ``score`` are functions of the samples and of methods, ``metrics`` those that are
-    scored; the maps are those of this work or of the works in ``after``. With ``apart`` each costly
-    method is a job of its own, else they are one together; the cheap ones always are. ``share`` is for
-    how many of the cores a group of methods is cut by samples.
+    scored; what is scored was explained by the works in ``after``, or is explained as it is scored. With
+    ``apart`` each costly method is a job of its own, else they are one together; the cheap ones always
+    are. ``share`` is for how many of the cores a group of methods is cut by samples.
     """
 
     samples: Callable
@@ -197,6 +182,7 @@ class Work:
 
 
 SIGNALS, TILES, COURSE = "signals", "tiles", "course"
+ONE_JOB = {"mnist1d": 250, "hmt": 16}  # so few samples are one job for all methods
 PUBLISHED_METHODS = (*STUDIED, "random")
 FAITHFUL = tuple(n for n in metrics.of_family(metrics.FAITHFULNESS) if n not in metrics.NEEDS_AGAIN)
 SAME = tuple(metrics.of_family(metrics.SAMENESS))
@@ -221,11 +207,11 @@ WORK = {
     ),
     "signals_sanity": Work(
         samples.signals_sanity, ("signals_sanity", 10), (SIGNALS,), SIGNAL_METHODS,
-        explained, likeness, SAME,
+        score=likeness, metrics=SAME,
     ),
     "course_signals": Work(
         samples.course_signals, ("signals", 10), (COURSE,), PUBLISHED_METHODS,
-        explained_as_published, scored_as_published, published.RATES,
+        score=as_published, metrics=published.RATES,
     ),
     "tiles": Work(
         samples.tiles, ("tiles", 8), (TILES,), CHEAP["hmt"], explained, share=1,
@@ -246,15 +232,16 @@ WORK = {
         score=audit_again, metrics=metrics.NEEDS_AGAIN, after=("tiles", "tiles_few"),
     ),
     "tiles_sanity": Work(
-        samples.tiles_sanity, ("tiles_sanity", 1), (TILES,), TILE_METHODS, explained, likeness, SAME,
+        samples.tiles_sanity, ("tiles_sanity", 1), (TILES,), TILE_METHODS,
+        score=likeness, metrics=SAME,
     ),
     "course_tiles": Work(
         samples.course_tiles, ("course_tiles", 8), (TILES, COURSE), PUBLISHED_METHODS,
-        explained_in_first_step, scored_in_first_step, published.RATES, share=1,
+        score=in_first_step, metrics=published.RATES, share=1,
     ),
     "course_steps": Work(
         samples.course_steps, ("course_steps", 8), (TILES, COURSE), PUBLISHED_METHODS,
-        explained_as_published, scored_as_published, published.RATES,
+        score=as_published, metrics=published.RATES,
     ),
     "mosaics": Work(
         samples.mosaic, ("mosaics", 1), (TILES,), TILE_METHODS, explained,
@@ -281,7 +268,8 @@ def jobs(profile, source, with_course, number):
         code = digest(code_of(function, NOT_FOLLOWED), wanted)
         if network == TILES and not wanted["retrain_hmt"]:
             continue
-        job = {"rule": "train", "work": network, "uses": [network], "needs": [], "code": code}
+        job = {"rule": "train", "work": network, "uses": [network], "priority": 3}
+        job |= {"needs": [], "code": code}
         found[f"train-{network}"] = job
     for name, work in WORK.items():
         if COURSE in work.uses and (not with_course or (TILES in work.uses and source == "synthetic")):
@@ -300,7 +288,7 @@ def _cut(profile, name, rule, number, found):
     parts = min(-(-count // batch), max(1, math.ceil(work.share * number)))
     options = profile_section(profile, "options").get(dataset_of(work), {})
     made = {}
-    for group, methods in groups(work, count > batch / 2).items():
+    for group, methods in groups(work, count > ONE_JOB[dataset_of(work)]).items():
         own = {method: options[method] for method in methods if method in options}
         code = digest(_code(work, rule, methods), profile_section(profile, "samples"), own, parts)
         for part in range(parts):
@@ -310,7 +298,8 @@ def _cut(profile, name, rule, number, found):
                 "methods": methods,
                 "part": [part, parts],
                 "uses": work.uses,
-                "needs": _needs(work, rule, f"{name}-{group}-{part}", methods, found),
+                "priority": 2 if any(name in other.after for other in WORK.values()) else 1,
+                "needs": _needs(work, rule, methods, found),
                 "code": code,
             }
     return made
@@ -332,10 +321,8 @@ def groups(work, many):
     return {name: methods for name, methods in every.items() if methods}
 
 
-def _needs(work, rule, name, methods, found):
+def _needs(work, rule, methods, found):
     needs = [f"train-{used}" for used in work.uses if f"train-{used}" in found]
-    if rule == "score" and work.explain:
-        needs.append(f"explain-{name}")
     for other, job in found.items():
         is_source = rule == "score" and job["rule"] == "explain" and job["work"] in work.after
         if is_source and (not methods or set(methods) & set(job["methods"])):

@@ -25,7 +25,6 @@ from xai_utils.data import (
 )
 from xai_utils.metrics import sanity
 from xai_utils.metrics.faithfulness import blurred
-from xai_utils.models import predict
 from xai_utils.networks import long_trainings, recipes
 from xai_utils.networks.architectures import shallow_cnn, vgg7
 from xai_utils.networks.long_trainings import train_seeds, train_signals
@@ -33,7 +32,7 @@ from xai_utils.networks.weights import course_model, course_path, load_weights, 
 from xai_utils.run.files import file_sha256, profile_section, results, whole, write
 from xai_utils.run.store import DATA, described, digest
 from xai_utils.study.cases import signals_shown, tiles_shown
-from xai_utils.study.maps import firsts
+from xai_utils.study.maps import firsts, predictions
 
 BATCH = {"mnist1d": 250, "hmt": 32}
 EMPTY = "08_EMPTY"  # the class of synthetic tissue whose mask is everything
@@ -168,7 +167,7 @@ def _options(profile, dataset):
 def signals(profile):
     """All test signals, explained for the predicted class."""
     data, (model, *_) = signal_data(), signal_network(profile)
-    target = predict(model, data.test.x).argmax(axis=1)
+    target = predictions(model, data.test, BATCH["mnist1d"]).argmax(axis=1)
     fills = {"black": 0.0, "mean": data.train.x.mean(axis=0), "blur": blurred}
     return SampleSet("mnist1d", model, data.test, target, _options(profile, "mnist1d"), fills)
 
@@ -177,11 +176,28 @@ def signals(profile):
 def tiles(profile):
     """The first test tiles of each class, in the standard profile all, for the predicted class."""
     data, (model, _) = tissue(profile), tissue_network(profile)
-    chosen = data.test.take(firsts(data.test.y, count(profile, "tiles")))
-    samples = Samples(unit_range(chosen.x), chosen.y, chosen.names)
-    target = predict(model, samples.x).argmax(axis=1)
+    samples = test_tiles(profile)
+    samples = samples.take(firsts(samples.y, count(profile, "tiles")))
+    target = predictions(model, samples).argmax(axis=1)
     fills = {"black": 0.0, "mean": data.train.x.mean(axis=0) / 255, "blur": blurred}
     return SampleSet("hmt", model, samples, target, _options(profile, "hmt"), fills)
+
+
+def answers(own):
+    """What the network says of the samples, ``(n, classes)``."""
+    return predictions(own.model, own.samples, own.batch_size)
+
+
+def test_tiles(profile):
+    """All test tiles as the networks take them."""
+    test = tissue(profile).test
+    return Samples(unit_range(test.x), test.y, test.names)
+
+
+def large_test_tiles(profile):
+    """All test tiles as the course enlarged them."""
+    test = tissue(profile).test
+    return Samples(unit_range(hmt.resize(test.x, hmt.COURSE_SIZE)), test.y, test.names)
 
 
 def _first(every, number):
@@ -191,7 +207,7 @@ def _first(every, number):
 def signals_few(profile):
     """The signals that the costly methods explain: the first of each class, and those shown."""
     every = signals(profile)
-    right, wrong = signals_shown(every.samples.y, predict(every.model, every.samples.x))
+    right, wrong = signals_shown(every.samples.y, answers(every))
     few = firsts(every.samples.y, count(profile, "signals_few"))
     return every.take(np.union1d(few, [*right, *wrong]).astype(int))
 
@@ -199,7 +215,7 @@ def signals_few(profile):
 def tiles_few(profile):
     """The same of the tiles."""
     every = tiles(profile)
-    right, wrong = tiles_shown(every.samples.y, predict(every.model, every.samples.x))
+    right, wrong = tiles_shown(every.samples.y, answers(every))
     few = firsts(every.samples.y, count(profile, "tiles_few"))
     return every.take(np.union1d(few, [*right, *wrong]).astype(int))
 
@@ -237,10 +253,10 @@ def _cells(profile):
     """The middles of the test tiles, and how surely and rightly each is classified."""
     data, (model, _) = tissue(profile), tissue_network(profile)
     middles = unit_range(hmt.middle(data.test.x, count(profile, "mosaic_cell")))
-    probabilities = predict(model, middles)
-    correct = probabilities.argmax(axis=1) == data.test.y
-    sure = {"confidence": probabilities.max(axis=1), "correct": correct}
-    return Samples(middles, data.test.y, data.test.names), sure
+    cells = Samples(middles, data.test.y, data.test.names)
+    probabilities = predictions(model, cells)
+    correct = probabilities.argmax(axis=1) == cells.y
+    return cells, {"confidence": probabilities.max(axis=1), "correct": correct}
 
 
 def mosaic(profile):
@@ -269,7 +285,7 @@ def synthetic(profile):
     samples = Samples(unit_range(drawn.x[places]), drawn.y[places], drawn.names[places])
     options = _options(profile, "hmt")
     every = SampleSet("hmt", model, samples, samples.y, options, truth=masks[places])
-    return every.take(predict(model, samples.x).argmax(axis=1) == samples.y)
+    return every.take(predictions(model, samples).argmax(axis=1) == samples.y)
 
 
 def _with_views(own):
@@ -295,7 +311,8 @@ def tiles_sanity(profile):
     data, (model, _), number = tissue(profile), tissue_network(profile), count(profile, "tiles_sanity")
     some = data.test.take(firsts(data.test.y, -(-number // len(data.classes)))[:number])
     x = unit_range(hmt.middle(some.x, count(profile, "sanity_size")))
-    samples, target = Samples(x, some.y, some.names), predict(model, x).argmax(axis=1)
+    samples = Samples(x, some.y, some.names)
+    target = predictions(model, samples).argmax(axis=1)
     return _with_views(SampleSet("hmt", model, samples, target, _options(profile, "hmt")))
 
 
@@ -304,7 +321,7 @@ def course_signals(profile):
     model, data = course_model("MNIST1D"), signal_data()
     if model is None:
         return None
-    target = predict(model, data.test.x).argmax(axis=1)
+    target = predictions(model, data.test, BATCH["mnist1d"]).argmax(axis=1)
     fills = {"black": 0.0, "mean": data.train.x.mean(axis=0)}
     return SampleSet("mnist1d", model, data.test, target, {}, fills)
 
@@ -316,12 +333,11 @@ def course_tiles(profile):
     model = course_model("HMT") if data.source != "synthetic" else None
     if model is None:
         return None
-    given = data.test.take(firsts(data.test.y, count(profile, "course_tiles")))
-    large = unit_range(hmt.resize(given.x, hmt.COURSE_SIZE))
-    target = predict(model, large).argmax(axis=1)
+    samples = large_test_tiles(profile)
+    samples = samples.take(firsts(samples.y, count(profile, "course_tiles")))
+    target = predictions(model, samples).argmax(axis=1)
     mean = data.train.x.mean(axis=0)[np.newaxis].round().astype(np.uint8)
     fills = {"black": 0.0, "mean": unit_range(hmt.resize(mean, hmt.COURSE_SIZE))[0]}
-    samples = Samples(large, given.y, given.names)
     # Twenty passes of Integrated Gradients at most, where the study takes the comparison apart.
     options = {"integrated_gradients": {"limit": 20}}
     return SampleSet("hmt", model, samples, target, options, fills)
