@@ -93,13 +93,13 @@ def seconds_of_full(rates, overhead, nodes):
         work = plan.WORK[job["work"]]
         dataset = "tiles" if plan.dataset_of(work) == "hmt" else "signals"
         count = samples.count("full", work.number[0]) * work.number[1] / job["part"][1]
-        each = sum(1 / rates[f"{dataset} {method}"] for method in job["methods"])
-        views = {"signals_sanity": 9, "tiles_sanity": 11}.get(job["work"], 1)
-        if job["rule"] == "score" and "again" not in job["work"]:
-            share = 0.1 if "rates" in job["work"] else 1  # of the settings of the audit
-            methods = len(job["methods"]) or 11
-            each, views = share * methods / rates[f"{dataset} audit"], 0.1 if views > 1 else 1
-        seconds.append(overhead + count * each * views)
+        if job["rule"] == "explain" or "again" in job["work"] or not work.after:
+            views = {"signals_sanity": 9, "tiles_sanity": 11}.get(job["work"], 1)
+            each = views * sum(1 / rates[f"{dataset} {method}"] for method in job["methods"])
+        else:  # of the settings of the audit, the rates are about a tenth
+            share = 1 if job["methods"] else 0.1
+            each = share * (len(job["methods"]) or 11) / rates[f"{dataset} audit"]
+        seconds.append(overhead + count * each)
     return max(max(seconds), sum(seconds) / (nodes * CORES))
 
 
