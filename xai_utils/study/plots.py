@@ -57,7 +57,7 @@ def training_curves(histories):
 
 
 def reliability(table):
-    """Accuracy by confidence, as :func:`metrics.classification.calibration` gives it."""
+    """Accuracy by confidence, as :func:`classification.calibration` gives it."""
     figure, axes = _subplots(2, 1, figsize=(COLUMN, 2.6), sharex=True, height_ratios=(3, 1))
     axes[0].plot([0, 1], [0, 1], color="0.7", linewidth=0.7)
     axes[0].plot(table.confidence, table.accuracy, "o-", markersize=3)
@@ -274,7 +274,7 @@ def signals_with_truth(signals, titles, intervals, maps):
 def steps(table, titles):
     """Drop and increase after each change of the published comparison, one line a method.
 
-    ``table`` as :func:`reproduction.table_of_steps` gives it. Where a step does not concern a
+    ``table`` as :func:`published.table_of_steps` gives it. Where a step does not concern a
     method its line goes on to the next.
     """
     order = list(dict.fromkeys(table.step))
