@@ -192,17 +192,6 @@ def test_scores_of_low_precision_are_floats(dtype):
     assert scores(some_inputs(2)).dtype == "float32"
 
 
-def test_models_are_built_once_only_where_that_is_asked_for():
-    model = small_network(1)
-    with models.building_once():
-        assert models.score_model(model) is models.score_model(model)
-        assert models.score_model(model) is not models.score_model(model, "probability")
-        inside = models.score_model(model)
-    model.layers[-1].activation = keras.activations.linear
-    assert models.score_model(model) is not inside
-    assert models.score_model(model) is not models.score_model(model)
-
-
 def joined(order):
     """Two convolutions, of which the sum of the first with the first or the second is read."""
     keras.utils.set_random_seed(0)

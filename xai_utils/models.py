@@ -1,15 +1,19 @@
 """What explanations ask of any Keras network: scores, feature maps, the head behind them."""
 
-import contextlib
 import functools
 import hashlib
 import json
+import math
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
+
+from xai_utils.graphs import graph, kept
 
 CONVOLUTIONS = (
     layers.Conv1D,
@@ -42,10 +46,38 @@ POOLINGS = (
     layers.GlobalAveragePooling2D,
 )
 
+# What looks at each channel alone, and makes of a channel of zeros zeros.
+CHANNELWISE = (*POOLINGS, layers.Flatten, layers.Dropout)
+
 
 def predict(model, x, batch_size=32):
     """The output of the model for ``x``, as ``model.predict`` gives it, in half the time."""
     return np.concatenate([model.predict_on_batch(x[part]) for part in batches(len(x), batch_size)])
+
+
+@graph
+def target_scores(model, x, target, *, score="logit"):
+    """The score of each sample's class ``(n,)``; ``target`` is ``(n,)``, or ``(1,)`` for all.
+
+    See :func:`score_model`.
+    """
+    return of_target(score_model(model, score)(x, training=False), target)
+
+
+def of_target(scores, target):
+    """The scores ``(n,)`` of the target, which may be ``(1,)`` for all, among those of all classes."""
+    return tf.gather(scores, tf.broadcast_to(target, tf.shape(scores)[:1]), batch_dims=1)
+
+
+CACHE = 64 * 2**20  # bytes of the largest output of a layer that a pass should not exceed
+
+
+@kept
+def passes_at_once(model, shape):
+    """How many samples ``(*space, channels)`` a pass takes best: what stays near the processor."""
+    calls = _calls(model, keras.Input(shape))
+    largest = max(math.prod(made.output.shape[1:]) for made in calls)
+    return max(1, min(1024, CACHE // (4 * largest)))
 
 
 def batches(count, size):
@@ -79,42 +111,7 @@ def _derived(model):
     return derived
 
 
-_kept = None
-
-
-@contextlib.contextmanager
-def building_once():
-    """Inside, what :func:`built_once` marks is built once for the same arguments, not each time.
-
-    One inside another keeps what the outer one keeps.
-    """
-    global _kept
-    outer, _kept = _kept, {} if _kept is None else _kept
-    try:
-        yield
-    finally:
-        _kept = outer
-
-
-def built_once(build):
-    """Mark a function that builds a model or graph, which takes longer than to apply it to a batch.
-
-    Nothing is kept outside :func:`building_once`, since layers may be changed in between.
-    """
-
-    @functools.wraps(build)
-    def built(*arguments, **options):
-        if _kept is None:
-            return build(*arguments, **options)
-        key = build, arguments, *sorted(options.items())
-        if key not in _kept:
-            _kept[key] = build(*arguments, **options)
-        return _kept[key]
-
-    return built
-
-
-@built_once
+@kept
 def score_model(model, score="logit"):
     """A model from the input to the class scores ``(n, classes)``, sharing the weights of ``model``.
 
@@ -129,7 +126,7 @@ def score_model(model, score="logit"):
     return keras.Model(inputs, _scores(model, _calls(model, inputs)[-1], score))
 
 
-@built_once
+@kept
 def feature_model(model, score="logit", layer=None):
     """A model from the input to ``(scores, features)``.
 
@@ -144,7 +141,7 @@ def feature_model(model, score="logit", layer=None):
     return keras.Model(inputs, [_scores(model, calls[-1], score), features])
 
 
-@built_once
+@kept
 def head_model(model, score="logit", layer=None):
     """The rest of ``model`` from ``layer`` on: a model from its ``features`` to the scores.
 
@@ -162,8 +159,45 @@ def head_model(model, score="logit", layer=None):
         ) from error
 
 
+class DenseHead(NamedTuple):
+    """A head of poolings, one dense layer, and the rest: ``pool`` makes ``(n, d)`` of the feature maps,
+    channels last; ``rest`` makes scores of what the dense layer gives before its activation."""
+
+    pool: Callable
+    dense: layers.Dense
+    rest: Callable
+
+
+@kept
+def dense_head(model, score="logit", layer=None):
+    """The head of :func:`head_model` as a :class:`DenseHead`; None where it is another."""
+    calls = _calls(model, _new_input(model))
+    cut = before = _features(model, calls, layer)
+    for made in calls[calls.index(cut) + 1 :]:
+        if len(made.inputs) != 1 or made.inputs[0] is not before.output:
+            return None
+        if isinstance(made.layer, layers.Dense):
+            break
+        if not isinstance(made.layer, CHANNELWISE):
+            return None
+        before = made
+    else:
+        return None
+    if before is cut or len(before.output.shape) != 2:
+        return None
+    pool = keras.Model(cut.output, before.output)
+    if made is calls[-1]:
+        _scores(model, made, score)  # refuses what is no class score
+        return DenseHead(pool, made.layer, lambda logits: _of_logits(logits, score))
+    scores = _scores(model, calls[-1], score)
+    rest = keras.Model(made.output, scores) if scores is not made.output else lambda logits: logits
+    return DenseHead(pool, made.layer, lambda given: rest(made.layer.activation(given)))
+
+
+@kept
 def class_activation_weights(model):
-    """What class activation mapping needs: the averaged layer's place, and the weights ``(k, classes)``.
+    """What class activation mapping needs: the averaged layer's place, and the variable that holds the
+    weights ``(k, classes)``.
 
     Raises ValueError where the last dense layer does not follow global average pooling.
     """
@@ -190,9 +224,10 @@ def class_activation_weights(model):
             "dense layer, without which class activation mapping is not defined: use grad_cam, "
             "which needs none"
         )
-    return features, calls[dense].layer.kernel.numpy()
+    return features, calls[dense].layer.kernel
 
 
+@kept
 def block_layers(model):
     """The places of the last layers of the convolutional blocks, activation included.
 
@@ -315,6 +350,11 @@ def _scores(model, last, score):
             f"The logits of {model.name} cannot be read, because its last layer, "
             f"{last.layer.name}, is no dense layer but has a softmax in it"
         )
+    return _of_logits(logits, score)
+
+
+def _of_logits(logits, score):
+    """The scores of that kind."""
     logits = keras.ops.cast(logits, "float32")
     if score == "log_odds":
         own = keras.ops.eye(logits.shape[-1])

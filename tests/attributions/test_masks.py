@@ -55,7 +55,7 @@ def test_rise_of_a_model_that_sees_everything_alike_is_flat():
 def test_random_masks_are_open_with_the_probability_asked_for():
     rng = np.random.default_rng(0)
     grids, shifts = rng.random((3000, 7, 7)) < 0.3, rng.random((3000, 2))
-    drawn = masks._enlarged(grids.astype(np.float32), shifts, (40, 30))
+    drawn = masks.enlarged(grids.astype(np.float32), shifts, (40, 30)).numpy()
     assert drawn.shape == (3000, 40, 30) and drawn.min() >= 0 and drawn.max() <= 1
     np.testing.assert_allclose(drawn.mean(axis=0), 0.3, atol=0.04)
 

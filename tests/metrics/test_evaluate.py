@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import small_network, some_inputs
-from xai_utils import metrics, models
+from xai_utils import metrics
 from xai_utils.data import Samples
 from xai_utils.metrics import faithfulness
 from xai_utils.metrics.faithfulness import blurred
@@ -65,13 +65,13 @@ def test_batches_bound_what_is_in_memory_and_change_no_score(monkeypatch):
     model, maps = small_network(1), {"some": MAPS, "other": -MAPS}
     fills = {"black": 0.0, "mean": some_inputs(1).mean(axis=0), "blur": blurred}
     at_once = scored(model, maps, again=maps, fills=fills)
-    sizes = []
+    sizes, asked = [], faithfulness._confidence
 
-    def predict(model, x, batch_size):
+    def counted(model, x, *given):
         sizes.append(len(x))
-        return models.predict(model, x, batch_size)
+        return asked(model, x, *given)
 
-    monkeypatch.setattr(faithfulness, "predict", predict)
+    monkeypatch.setattr(faithfulness, "_confidence", counted)
     in_batches = scored(model, maps, again=maps, fills=fills, batch_size=2)
     pd.testing.assert_frame_equal(in_batches, at_once, atol=1e-6)
     assert set(sizes) == {1, 2}, "five samples are two, two and one"

@@ -73,7 +73,7 @@ MASKS, CAM, FAITHFULNESS = "attributions.masks", "attributions.cam", "metrics.fa
 EDITS = [
     # Of a method: its maps, and what reads them.
     (MASKS, "keep=0.5", "keep=0.6", lambda job: "rise" in job.get("methods", ())),
-    (CAM, "np.maximum(gradient, 0)", "np.abs(gradient)", lambda job: "grad_cam_pp" in job.get("methods", ())),
+    (CAM, "tf.nn.relu(gradient)", "tf.abs(gradient)", lambda job: "grad_cam_pp" in job.get("methods", ())),
     (MASKS, "threshold_otsu(later)", "later.mean()", lambda job: "sise" in job.get("methods", ())),
     # Of a metric: its scores.
     (FAITHFULNESS, "1 - masked_confidence / confidence", "0 * confidence", lambda job: scores(job, "drop_rate", "adcc")),

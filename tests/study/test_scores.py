@@ -63,7 +63,7 @@ def refused(monkeypatch):
         pytest.fail("it was computed again")
 
     def start():
-        monkeypatch.setattr(faithfulness, "predict", refuse)
+        monkeypatch.setattr(faithfulness, "_confidence", refuse)
         monkeypatch.setattr(faithfulness, "unit_scale", refuse)
         monkeypatch.setattr(faithfulness, "salient_points", refuse)
         monkeypatch.setattr(Shelf, "put", refuse)
@@ -231,11 +231,11 @@ def test_a_changed_fill_that_is_a_function_computes_what_takes_it_anew(kept, edi
     "module, before, after, anew",
     [
         ("metrics.faithfulness", "1 - masked_confidence / confidence", "1 - masked_confidence", {"drop_rate"}),
-        ("metrics.faithfulness", 'kind="stable"', 'kind="quicksort"', {"drop_rate", "complexity"}),
+        ("metrics.faithfulness", "np.where(np.isnan(flat), -np.inf, flat)", "flat", {"drop_rate", "complexity"}),
         ("metrics.faithfulness", "where=high > low", "where=high > 0", {"drop_rate", "complexity"}),
         ("metrics.faithfulness", "np.maximum(np.abs(change), 0.5)", "np.abs(change)", set()),
         ("metrics", '"Drop rate"', '"Drop"', set()),
-        ("models", "model.predict_on_batch(x[part])", "model(x[part])", {"drop_rate", "complexity"}),
+        ("models", "tf.shape(scores)[:1]", "tf.shape(scores)[0:1]", {"drop_rate", "complexity"}),
         # The network's answers are the probabilities that come of this.
         ("models", "keras.ops.softmax(logits)", "keras.ops.sigmoid(logits)", {"drop_rate", "complexity"}),
     ],
@@ -273,13 +273,14 @@ def test_an_interrupted_computation_goes_on_after_its_last_batch(kept, monkeypat
         calls.append(1)
         if len(calls) > 3:  # the full input and two settings a batch
             raise KeyboardInterrupt
-        return models.predict(*arguments)
+        return asked(*arguments)
 
-    monkeypatch.setattr(faithfulness, "predict", interrupted)
+    asked = faithfulness._confidence
+    monkeypatch.setattr(faithfulness, "_confidence", interrupted)
     one = {"one": MAPS["one"]}
     with pytest.raises(KeyboardInterrupt):
         scored(model, one, batch_size=2)
-    monkeypatch.setattr(faithfulness, "predict", models.predict)
+    monkeypatch.setattr(faithfulness, "_confidence", asked)
     assert kept == {"drop_rate": 4}
     kept.clear()
     found = scored(model, one, batch_size=2)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from xai_utils import show_progress
 from xai_utils.attributions import cam, controls, gradients, masks, surrogates
-from xai_utils.models import batches, building_once, predict
+from xai_utils.models import batches, predict
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, 
         raise ValueError(f"There is no method {method!r}; there are {', '.join(near)}")
     entry = METHODS[method]
     known = list(inspect.signature(entry.function).parameters)[3:]
-    own = [name for name in known if name not in ("seed", "batch_size")]
+    own = [name for name in known if name != "seed"]
     if unknown := sorted(set(options) - set(own)):
         raise ValueError(f"{method} has no option {', '.join(unknown)}; it has {own}")
     counts = {name: options[name] for name in COUNTS if name in options} | {"batch_size": batch_size}
@@ -103,8 +103,8 @@ def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, 
     if target is None:
         target = predict(model, x, batch_size).argmax(axis=-1)
     target = _checked_target(model, target, len(x))
-    given = {"seed": seed, "batch_size": batch_size}
-    options |= {name: given[name] for name in given if name in known}
+    if "seed" in known:
+        options["seed"] = seed
     function = partial(entry.function, model, **options)
     parts = tqdm(
         batches(len(x), batch_size),
@@ -113,8 +113,7 @@ def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, 
         leave=False,
         disable=len(x) <= batch_size or not show_progress(),
     )
-    with building_once():
-        maps = [function(x=x[part], target=target[part]) for part in parts]
+    maps = [function(x[part], target[part]) for part in parts]
     return np.concatenate(maps).astype(np.float32)
 
 

@@ -4,21 +4,27 @@ All but :func:`cam` keep the positive part and are enlarged to the input's resol
 k-th feature map of ``layer``, ``y`` the target's score, ``Z`` the number of positions.
 """
 
+import math
+
 import numpy as np
 import tensorflow as tf
 from scipy import ndimage
 
-from xai_utils.attributions.gradients import guided_backprop
+from xai_utils.attributions.gradients import guided_backprop, slope
+from xai_utils.graphs import graph
 from xai_utils.models import (
     batches,
-    built_once,
     class_activation_weights,
+    dense_head,
     feature_model,
     head_model,
-    score_model,
+    of_target,
+    passes_at_once,
+    target_scores,
 )
 
 
+@graph
 def cam(model, x, target, *, upsampling="bilinear"):
     """Feature maps weighted as the last dense layer weights their means (Zhou 2016, eq. 2).
 
@@ -26,21 +32,23 @@ def cam(model, x, target, *, upsampling="bilinear"):
     layer; elsewhere ValueError. The layer is the one that is averaged. One forward pass.
     """
     layer, weights = class_activation_weights(model)
-    _, features = _scores_and_features(model, x, "logit", layer)
-    maps = np.einsum("n...k,kn->n...", features, weights[:, target])
+    _, features = features_of(model, x, score="logit", layer=layer)
+    maps = tf.reduce_sum(_per_channel(tf.gather(tf.transpose(weights), target), x) * features, axis=-1)
     return upsample(maps, x.shape[1:-1], upsampling)
 
 
+@graph
 def grad_cam(model, x, target, *, score="logit", layer=None, upsampling="bilinear"):
     """Feature maps weighted by the mean gradient of the score (Selvaraju 2017).
 
     ``L = ReLU(Σ_k α_k A^k)`` with ``α_k = 1/Z Σ_ij ∂y/∂A^k_ij`` (eqs. 1 and 2). One forward and
     one partial backward pass.
     """
-    features, gradient = features_and_gradient(model, score, layer)(x, target)
+    features, gradient = features_and_gradient(model, x, target, score=score, layer=layer)
     return _weighted(features, _mean(gradient), x, upsampling)
 
 
+@graph
 def grad_cam_pp(model, x, target, *, score="logit", layer=None, upsampling="bilinear"):
     """Positive gradients weighted so that every instance of the class counts (Chattopadhay 2018).
 
@@ -49,67 +57,101 @@ def grad_cam_pp(model, x, target, *, score="logit", layer=None, upsampling="bili
     exponential of the logit y). The paper's factor ``exp(y)``, the same for all channels, is left
     out. Meant for feature maps that are never negative. One forward and one partial backward pass.
     """
-    features, gradient = features_and_gradient(model, score, layer)(x, target)
-    positive = np.maximum(gradient, 0)
-    denominator = 2 + positive * _sum(features)
-    parts = np.divide(positive, denominator, out=np.zeros_like(positive), where=denominator != 0)
-    return _weighted(features, _sum(parts), x, upsampling)
+    features, gradient = features_and_gradient(model, x, target, score=score, layer=layer)
+    positive = tf.nn.relu(gradient)
+    weights = tf.math.divide_no_nan(positive, 2 + positive * _sum(features))
+    return _weighted(features, _sum(weights), x, upsampling)
 
 
+@graph
 def xgrad_cam(model, x, target, *, score="logit", layer=None, upsampling="bilinear"):
     """Gradients averaged with the feature map as their weight (Fu 2020).
 
     ``w_k = Σ_ij A^k_ij/(Σ_ab A^k_ab) ∂y/∂A^k_ij`` (eq. 8), 0 for a feature map that sums to 0. One
     forward and one partial backward pass.
     """
-    features, gradient = features_and_gradient(model, score, layer)(x, target)
-    total = _sum(features)
-    weights = np.divide(_sum(features * gradient), total, out=np.zeros_like(total), where=total != 0)
+    features, gradient = features_and_gradient(model, x, target, score=score, layer=layer)
+    weights = tf.math.divide_no_nan(_sum(features * gradient), _sum(features))
     return _weighted(features, weights, x, upsampling)
 
 
-def score_cam(model, x, target, *, score="logit", layer=None, upsampling="bilinear", batch_size=32):
+def score_cam(model, x, target, *, score="logit", layer=None, upsampling="bilinear"):
     """Feature maps weighted by the score of the input seen through them (Wang 2020).
 
     ``w = softmax_k(y(x ∘ H^k) - y(0))`` (eqs. 4 to 6) with ``H^k`` the enlarged feature map scaled
     to [0, 1]; a constant one hides everything. No gradient: two forward passes, and one for each
     channel that is not constant.
     """
-    scores = score_model(model, score)
-    _, features = _scores_and_features(model, x, score, layer)
-    nothing = scores.predict_on_batch(np.zeros_like(x[:1]))[0]
-    weights = np.empty((len(x), features.shape[-1]))
-    for index, (one, maps) in enumerate(zip(x, features)):
-        seen = np.full(maps.shape[-1], nothing[target[index]])
-        shown = np.flatnonzero(np.ptp(maps.reshape(-1, maps.shape[-1]), axis=0))
-        for part in batches(len(shown), batch_size):
-            masks = unit_masks(maps[..., shown[part]], x.shape[1:-1], upsampling)
-            masked = one * masks[..., np.newaxis]
-            seen[shown[part]] = scores.predict_on_batch(masked)[:, target[index]]
-        weights[index] = np.exp(seen - seen.max())  # y(0), the same for all, cancels
-    weights /= weights.sum(axis=1, keepdims=True)
+    _, features = features_of(model, x, score=score, layer=layer)
+    nothing = features_of(model, np.zeros_like(x[:1]), score=score, layer=layer)[0][0, target]
+    seen = np.repeat(nothing[:, np.newaxis], features.shape[-1], axis=1)
+    for index, maps in enumerate(np.moveaxis(features, -1, 1)):
+        one = slice(index, index + 1)
+        shown = np.flatnonzero(np.ptp(maps.reshape(len(maps), -1), axis=1))
+        for part in batches(len(shown), passes_at_once(model, x.shape[1:])):
+            given = x[one], target[one], maps[shown[part]]
+            seen[index, shown[part]], _ = scores_behind(
+                model, *given, score=score, upsampling=upsampling
+            )
+    weights = tf.nn.softmax(seen, axis=1)  # y(0), the same for all, cancels
     return _weighted(features, _per_channel(weights, x), x, upsampling)
 
 
-def ablation_cam(model, x, target, *, score="logit", layer=None, upsampling="bilinear", batch_size=32):
+def ablation_cam(model, x, target, *, score="logit", layer=None, upsampling="bilinear"):
     """Feature maps weighted by what the score loses without them (Desai 2020, eq. 3).
 
     ``w_k = (y - y_k)/|y|`` with ``y_k`` the score when channel k is zero. The paper divides by y,
     which for a negative score would turn the map around. One forward pass, and one of the layers
-    after ``layer`` for each channel.
+    after ``layer`` for each channel; where these are dense layers behind poolings, a matrix product.
     """
-    scores, features = _scores_and_features(model, x, score, layer)
-    head = head_model(model, score, layer)
-    own = scores[np.arange(len(x)), target]
+    behind_dense = dense_head(model, score, layer) is not None
+    ablated = _ablated_before_dense if behind_dense else _ablated_one_by_one
+    return ablated(model, x, target, score=score, layer=layer, upsampling=upsampling)
+
+
+@graph
+def _ablated_before_dense(model, x, target, *, score, layer, upsampling):
+    """:func:`ablation_cam` where each channel adds to a dense layer on its own."""
+    features = features_of(model, x, score=score, layer=layer)[1]
+    pool, dense, rest = dense_head(model, score, layer)
+    channels, units = features.shape[-1], dense.units
+    pooled = tf.reshape(
+        tf.cast(pool(features), tf.float32), (-1, dense.kernel.shape[0] // channels, channels)
+    )
+    added = tf.einsum("npk,pku->nku", pooled, tf.reshape(dense.kernel, (-1, channels, units)))
+    whole = tf.reduce_sum(added, axis=1) + (dense.bias if dense.use_bias else 0)
+    own = of_target(rest(whole), target)
+    less = tf.reshape(whole[:, np.newaxis] - added, (-1, units))
+    without = of_target(rest(less), tf.repeat(target, channels))
+    return _weighted(features, _lost(own, tf.reshape(without, (-1, channels)), x), x, upsampling)
+
+
+def _ablated_one_by_one(model, x, target, *, score, layer, upsampling):
+    """:func:`ablation_cam` by a pass through the head for each channel."""
+    scores, features = features_of(model, x, score=score, layer=layer)
     channels = np.arange(features.shape[-1])
-    weights = np.empty((len(x), len(channels)))
-    for index, maps in enumerate(features):
-        for part in batches(len(channels), batch_size):
-            ablated = np.repeat(maps[np.newaxis], len(channels[part]), axis=0)
-            np.moveaxis(ablated, -1, 0)[channels[part], np.arange(len(ablated))] = 0
-            without = head.predict_on_batch(ablated)[:, target[index]]
-            weights[index, part] = (own[index] - without) / max(abs(own[index]), 1e-12)
-    return _weighted(features, _per_channel(weights, x), x, upsampling)
+    without = np.empty((len(x), len(channels)), np.float32)
+    for index in range(len(x)):
+        one = slice(index, index + 1)
+        for part in batches(len(channels), passes_at_once(model, x.shape[1:])):
+            given = features[one], target[one], channels[part]
+            without[index, part] = _scores_without(model, *given, score=score, layer=layer)
+    weights = _lost(scores[np.arange(len(x)), target], without, x)
+    return _weighted(features, weights, x, upsampling)
+
+
+@graph
+def _scores_without(model, features, target, channels, *, score, layer):
+    """The score of one sample's feature maps when each of these channels is zero."""
+    others = 1 - tf.one_hot(channels, features.shape[-1])
+    ablated = features * _per_channel(others, features)
+    return of_target(head_model(model, score, layer)(ablated, training=False), target)
+
+
+def _lost(own, without, x):
+    """The share of its score that each sample loses without each channel, as weights of the channels."""
+    own = own[:, np.newaxis]
+    return _per_channel((own - without) / tf.maximum(tf.abs(own), 1e-12), x)
 
 
 def integrated_grad_cam(
@@ -129,16 +171,23 @@ def integrated_grad_cam(
     ``γ_t = x' + t/m (x - x')`` (eq. 6). ``baseline`` is a number or of the shape of one sample.
     ``steps`` + 1 forward and partial backward passes.
     """
-    at = features_and_gradient(model, score, layer)
     baseline = np.broadcast_to(np.float32(baseline), x.shape)
-    start, _ = at(baseline, target)
+    _, start = features_of(model, baseline, score=score, layer=layer)
     total = 0
     for step in range(1, steps + 1):
-        features, gradient = at(baseline + step / steps * (x - baseline), target)
-        total += np.maximum(np.sum(_sum(gradient) * (features - start), axis=-1), 0) / steps
+        point = baseline + step / steps * (x - baseline)
+        total += _step(model, point, target, start, score=score, layer=layer) / steps
     return upsample(total, x.shape[1:-1], upsampling)
 
 
+@graph
+def _step(model, point, target, start, *, score, layer):
+    """What one point of the path adds to :func:`integrated_grad_cam`."""
+    features, gradient = features_and_gradient(model, point, target, score=score, layer=layer)
+    return tf.nn.relu(tf.reduce_sum(_sum(gradient) * (features - start), axis=-1))
+
+
+@graph
 def guided_grad_cam(model, x, target, *, score="logit", layer=None, upsampling="bilinear"):
     """Guided backpropagation times Grad-CAM, point by point (Selvaraju 2017, sec. 3.2).
 
@@ -156,48 +205,43 @@ def upsample(maps, space, kind="bilinear"):
     corners, which can fall below zero.
     """
     if kind == "bilinear":
-        image = maps.reshape(*maps.shape[:2], -1, 1)  # a signal is an image one pixel wide
-        return tf.image.resize(image, (*space, 1)[:2]).numpy().reshape(-1, *space)
+        # a signal is an image one pixel wide
+        image = tf.reshape(maps, (-1, maps.shape[1], math.prod(maps.shape[2:]), 1))
+        return tf.reshape(tf.image.resize(image, (*space, 1)[:2]), (-1, *space))
     if kind == "cubic_spline":
-        factors = [fine / coarse for fine, coarse in zip(space, maps.shape[1:])]
-        return np.stack([ndimage.zoom(coarse, factors, order=3) for coarse in maps])
+        for fine, coarse in zip(space, maps.shape[1:]):  # a spline is linear in what it goes through
+            spline = ndimage.zoom(np.eye(coarse), (fine / coarse, 1), order=3)
+            maps = tf.tensordot(maps, tf.constant(spline, maps.dtype), [[1], [1]])
+        return maps
     raise ValueError(f"upsampling is {kind!r}; it must be 'bilinear' or 'cubic_spline'")
 
 
-def unit_masks(features, space, upsampling="bilinear"):
-    """The feature maps ``(*coarse, k)`` of one sample as masks ``(k, *space)``, each in [0, 1].
+@graph
+def scores_behind(model, x, target, coarse, *, score, upsampling="bilinear"):
+    """The score of one input seen through masks, and these: ``(k,)`` and ``(k, *space)``.
 
-    A constant feature map gives a mask of zeros.
+    A mask is a coarse map, enlarged and scaled to [0, 1]; a constant one is zero.
     """
-    masks = upsample(np.moveaxis(features, -1, 0), space, upsampling)
-    axes = tuple(range(1, masks.ndim))
-    masks = masks - masks.min(axis=axes, keepdims=True)
-    top = masks.max(axis=axes, keepdims=True)
-    return np.divide(masks, top, out=np.zeros_like(masks), where=top > 0)
+    masks = upsample(coarse, x.shape[1:-1], upsampling)
+    axes = range(1, len(masks.shape))
+    masks -= tf.reduce_min(masks, axes, keepdims=True)
+    masks = tf.math.divide_no_nan(masks, tf.reduce_max(masks, axes, keepdims=True))
+    return target_scores(model, x * masks[..., np.newaxis], target, score=score), masks
 
 
-@built_once
-def features_and_gradient(model, score, layer):
-    """A function of (x, target): the layer's feature maps and the gradient of the score there."""
-    scores_and_features = _map_model(model, score, layer)
-
-    @tf.function(reduce_retracing=True)
-    def compute(x, target):
-        with tf.GradientTape() as tape:
-            tape.watch(x)  # the features are then watched too
-            scores, features = scores_and_features(x, training=False)
-            explained = tf.gather(scores, target, batch_dims=1)
-        gradient = tape.gradient(explained, features)
-        return tf.cast(features, tf.float32), tf.cast(gradient, tf.float32)
-
-    return lambda x, target: tuple(
-        made.numpy() for made in compute(tf.constant(x, tf.float32), tf.constant(target))
-    )
+@graph
+def features_and_gradient(model, x, target, *, score, layer):
+    """The layer's feature maps and the gradient of the score there."""
+    scores, features = _map_model(model, score, layer)(x, training=False)
+    gradient = slope(tf.gather(scores, target, batch_dims=1), features)
+    return tf.cast(features, tf.float32), tf.cast(gradient, tf.float32)
 
 
-def _scores_and_features(model, x, score, layer):
-    scores, features = _map_model(model, score, layer).predict_on_batch(x)
-    return scores, features.astype(np.float32)
+@graph
+def features_of(model, x, *, score, layer):
+    """The scores of all classes and the layer's feature maps."""
+    scores, features = _map_model(model, score, layer)(x, training=False)
+    return scores, tf.cast(features, tf.float32)
 
 
 def _map_model(model, score, layer):
@@ -212,18 +256,18 @@ def _map_model(model, score, layer):
 
 
 def _weighted(features, weights, x, upsampling):
-    maps = np.maximum(np.sum(weights * features, axis=-1), 0)
+    maps = tf.nn.relu(tf.reduce_sum(weights * features, axis=-1))
     return upsample(maps, x.shape[1:-1], upsampling)
 
 
 def _sum(features):
-    return features.sum(axis=tuple(range(1, features.ndim - 1)), keepdims=True)
+    return tf.reduce_sum(features, range(1, len(features.shape) - 1), keepdims=True)
 
 
 def _mean(features):
-    return features.mean(axis=tuple(range(1, features.ndim - 1)), keepdims=True)
+    return tf.reduce_mean(features, range(1, len(features.shape) - 1), keepdims=True)
 
 
 def _per_channel(weights, x):
     """Weights ``(n, k)`` shaped to multiply feature maps."""
-    return weights.reshape(len(weights), *(1,) * (x.ndim - 2), -1)
+    return tf.reshape(weights, (-1, *(1,) * (len(x.shape) - 2), weights.shape[-1]))

@@ -2,30 +2,32 @@
 
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tf_explain.core.integrated_gradients import IntegratedGradients
 from tf_explain.utils.image import transform_to_normalized_grayscale
 
 from xai_utils.attributions.controls import generators
-from xai_utils.models import batches, built_once, score_model
+from xai_utils.graphs import graph
+from xai_utils.models import batches, of_target, passes_at_once, target_scores
 
 
+@graph
 def gradient(model, x, target, *, score="logit"):
     """How much the score changes with each point: ``max_c |∂S/∂x_c|`` (Simonyan 2014, sec. 3.1).
 
     One forward and one backward pass. Not signed: of the channels the steepest counts.
     """
-    return np.abs(input_gradient(score_model(model, score))(x, target)).max(axis=-1)
+    return tf.reduce_max(tf.abs(input_gradient(model, x, target, score=score)), axis=-1)
 
 
+@graph
 def gradient_x_input(model, x, target, *, score="logit"):
     """The gradient times the input, ``Σ_c x_c ∂S/∂x_c`` (Shrikumar 2017).
 
     The first-order share of each point in the score. One forward and one backward pass.
     """
-    return np.sum(x * input_gradient(score_model(model, score))(x, target), axis=-1)
+    return tf.reduce_sum(x * input_gradient(model, x, target, score=score), axis=-1)
 
 
 def smooth_grad(model, x, target, *, score="logit", noise=0.15, samples=16, seed=0):
@@ -34,14 +36,13 @@ def smooth_grad(model, x, target, *, score="logit", noise=0.15, samples=16, seed
     ``max_c |1/n Σ ∂S/∂x_c (x + N(0, σ²))|`` with σ the share ``noise`` of the range of the sample's
     values. ``samples`` forward and backward passes.
     """
-    gradient = input_gradient(score_model(model, score))
     axes = tuple(range(1, x.ndim))
     sigma = noise * (x.max(axis=axes, keepdims=True) - x.min(axis=axes, keepdims=True))
     rngs = generators(x, seed)
     total = np.zeros_like(x)
     for _ in range(samples):
         drawn = np.stack([rng.standard_normal(x.shape[1:], np.float32) for rng in rngs])
-        total += gradient(x + sigma * drawn, target)
+        total += input_gradient(model, x + sigma * drawn, target, score=score)
     return np.abs(total / samples).max(axis=-1)
 
 
@@ -61,19 +62,15 @@ def integrated_gradients(
     less so. Two forward passes, and from ``steps`` to ``limit`` forward and backward ones. About twice
     ``steps`` maps are in memory for each sample of a batch.
     """
-    scores = score_model(model, score)
-    gradient = input_gradient(scores)
     baseline = np.broadcast_to(np.float32(baseline), x.shape)
-    way, each, space = x - baseline, np.arange(len(x)), tuple(range(1, x.ndim - 1))
-    start, end = (scores.predict_on_batch(point)[each, target] for point in (baseline, x))
-    change = end - start
+    each, space = np.arange(len(x)), tuple(range(1, x.ndim - 1))
+    change = _change(model, x, target, baseline, score=score)
     allowed = tolerance * np.maximum(np.abs(change), 0.5)
 
     def rates(samples, places):
         """Maps of how fast the score changes at places of these samples' paths."""
-        at = places.astype(np.float32).reshape(-1, *(1,) * (x.ndim - 1))
-        here = gradient(baseline[samples] + at * way[samples], target[samples])
-        return np.sum(way[samples] * here, axis=-1)
+        given = x[samples], target[samples], baseline[samples], np.float32(places)
+        return _rates(model, *given, score=score)
 
     middles = (np.arange(steps) + 0.5) / steps
     found = np.stack([rates(each, np.repeat(middle, len(x))) for middle in middles], axis=1)
@@ -100,6 +97,22 @@ def integrated_gradients(
     return maps
 
 
+@graph
+def _change(model, x, target, baseline, *, score):
+    """How much the score changes from the baseline to the sample."""
+    return target_scores(model, x, target, score=score) - target_scores(
+        model, baseline, target, score=score
+    )
+
+
+@graph
+def _rates(model, x, target, baseline, places, *, score):
+    """How fast the score changes at places in [0, 1] of the paths, for each point: its share."""
+    way = x - baseline
+    at = baseline + tf.reshape(places, (-1, *(1,) * (len(x.shape) - 1))) * way
+    return tf.reduce_sum(way * input_gradient(model, at, target, score=score), axis=-1)
+
+
 class _Piece(NamedTuple):
     """A piece of a path: where its middle lies, the map of rates there, and how wide it is."""
 
@@ -124,6 +137,7 @@ def _roughest(path):
     return int(np.argmax([piece.width**2 for piece in path] * (changes[:-1] + changes[1:])))
 
 
+@graph
 def guided_backprop(model, x, target, *, score="logit"):
     """The gradient, with negative parts dropped at every ReLU on the way back (Springenberg 2015).
 
@@ -131,8 +145,13 @@ def guided_backprop(model, x, target, *, score="logit"):
     ReLU is refused. It shows edges rather than reasons: much of it does not depend on the target
     (Nie 2018). One forward and one backward pass.
     """
-    guided = _with_guided_relu(score_model(model, score))
-    return np.sum(input_gradient(guided)(x, target), axis=-1)
+    operations = tf.compat.v1.get_default_graph()
+    before = len(operations.get_operations())
+    with operations.gradient_override_map({"Relu": _guided_relu.__name__}):
+        explained = target_scores(model, x, target, score=score)
+    if not any(made.type == "Relu" for made in operations.get_operations()[before:]):
+        raise ValueError("The model has no ReLU, without which guided backpropagation is the gradient")
+    return tf.reduce_sum(slope(explained, x), axis=-1)
 
 
 def tf_explain_integrated_gradients(model, x, target, *, steps=10):
@@ -140,8 +159,8 @@ def tf_explain_integrated_gradients(model, x, target, *, steps=10):
 
     Not the method of that name: the mean gradient of the probability without the factor
     ``(x - x')``, the absolute values of the channels summed, standardized, times 255, and cast
-    to 8 bits, which leaves the negative values to the processor. One image a call, ``steps``
-    forward and backward passes each. A signal is handed over as an image one pixel wide.
+    to 8 bits, which leaves the negative values to the processor. ``steps`` forward and backward passes
+    for each sample. The library takes images: a signal is one that is a pixel wide.
     """
     return tf_explain_scaled(np.abs(tf_explain_mean_gradient(model, x, target, steps=steps)))
 
@@ -149,21 +168,28 @@ def tf_explain_integrated_gradients(model, x, target, *, steps=10):
 def tf_explain_mean_gradient(model, x, target, *, steps=10):
     """The first half of what tf-explain does: the mean gradient of the probability on the path.
 
-    Shaped like ``x``, channels apart: the map before the absolute values and the 8 bits.
+    Shaped like ``x``, channels apart: the map before the absolute values and the 8 bits. The library
+    makes the path. It also goes through the network again for each sample's first point, which is black:
+    here it is once for each class.
     """
-    is_signal = x.ndim == 3
-    if is_signal:
-        image = keras.Input((*x.shape[1:-1], 1, x.shape[-1]))
-        model = keras.Model(image, model(keras.layers.Reshape(x.shape[1:])(image)))
-        x = x[:, :, np.newaxis]
-    library = IntegratedGradients
-    gradients = [
-        library.get_integrated_gradients(
-            library.generate_interpolations(one[np.newaxis], steps), model, int(label), steps
-        ).numpy()[0]
-        for one, label in zip(x, target)
-    ]
-    return np.stack(gradients)[:, :, 0] if is_signal else np.stack(gradients)
+    at_black, maps = {}, np.empty(x.shape, np.float32)
+    for index, label in enumerate(target.tolist()):
+        one = slice(index, index + 1)
+        path = np.float32(IntegratedGradients.generate_interpolations(x[one], steps))
+        if label not in at_black:
+            at_black[label] = _output_gradient(model, path[:1], target[one])
+        slopes = [
+            _output_gradient(model, path[1:][part], target[one])
+            for part in batches(steps - 1, passes_at_once(model, x.shape[1:]))
+        ]
+        maps[index] = tf.reduce_mean(np.concatenate([at_black[label], *slopes]), axis=0)
+    return maps
+
+
+@graph
+def _output_gradient(model, x, target):
+    """The gradient of the output of the model itself for one class."""
+    return slope(of_target(model(x, training=False), target), x)
 
 
 def tf_explain_scaled(x):
@@ -173,55 +199,16 @@ def tf_explain_scaled(x):
     return np.stack(maps).reshape(x.shape[:-1])
 
 
-@built_once
-def _with_guided_relu(scores):
-    """The model with another backward pass: its ReLU layers copied, all others shared."""
-    copies = []
-
-    def guide(layer):
-        if _is_relu(layer):
-            copy = keras.layers.Activation(_guided_relu, name=layer.name)
-        elif _is_relu(getattr(layer, "activation", None)):
-            copy = type(layer).from_config(layer.get_config())
-            copy.activation = _guided_relu
-        else:
-            return layer
-        copies.append((layer, copy))
-        return copy
-
-    guided = keras.models.clone_model(scores, clone_function=guide)
-    if not copies:
-        raise ValueError("The model has no ReLU, without which guided backpropagation is the gradient")
-    for layer, copy in copies:
-        copy.set_weights(layer.get_weights())
-    return guided
+@tf.RegisterGradient("_guided_relu")
+def _guided_relu(relu, upstream):
+    return tf.raw_ops.ReluGrad(gradients=tf.nn.relu(upstream), features=relu.outputs[0])
 
 
-def _is_relu(activation):
-    if isinstance(activation, keras.layers.ReLU):
-        return activation.max_value is None and not (activation.negative_slope or activation.threshold)
-    return activation is keras.activations.relu
+@graph
+def input_gradient(model, x, target, *, score="logit"):
+    """The gradient of each sample's target score, shaped like x."""
+    return slope(target_scores(model, x, target, score=score), x)
 
 
-@tf.custom_gradient
-def _guided_relu(x):
-    return tf.nn.relu(x), lambda upstream: tf.where(x > 0, tf.nn.relu(upstream), 0)
-
-
-@built_once
-def input_gradient(scores):
-    """A function of (x, target): the gradient of each sample's target score, shaped like x.
-
-    ``scores`` is a :func:`score_model`. As a graph, which takes half the time that it takes step by
-    step.
-    """
-    shape = (None, *scores.inputs[0].shape[1:])
-
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32), tf.TensorSpec((None,), tf.int64)])
-    def gradient(x, target):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            explained = tf.gather(scores(x, training=False), target, batch_dims=1)
-        return tape.gradient(explained, x)
-
-    return lambda x, target: gradient(x, target).numpy()
+def slope(explained, x):
+    return tf.gradients(explained, x, unconnected_gradients="zero")[0]

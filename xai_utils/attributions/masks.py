@@ -4,35 +4,41 @@ import functools
 import math
 
 import numpy as np
+import tensorflow as tf
 from skimage.filters import threshold_otsu
 
-from xai_utils.attributions.cam import features_and_gradient, unit_masks, upsample
+from xai_utils.attributions.cam import features_and_gradient, scores_behind, upsample
 from xai_utils.attributions.controls import generators
-from xai_utils.models import batches, block_layers, score_model
+from xai_utils.graphs import graph
+from xai_utils.models import batches, block_layers, passes_at_once, target_scores
 
 
-def rise(
-    model, x, target, *, score="probability", masks=1000, cells=7, keep=0.5, seed=0, batch_size=32
-):
+def rise(model, x, target, *, score="probability", masks=1000, cells=7, keep=0.5, seed=0):
     """The mean of random masks, weighted by the score behind them (Petsiuk 2018, eq. 6).
 
     ``S = 1/(p N) Σ_i y(x ∘ M_i) M_i``. A mask is a coarse grid of ``cells`` along each axis, open
     with probability p = ``keep``, enlarged bilinearly and shifted at random. The score is the
     probability, as in the paper. ``masks`` forward passes for each sample.
     """
-    scores = score_model(model, score)
     maps = np.zeros(x.shape[:-1], np.float32)
-    for index, (one, rng) in enumerate(zip(x, generators(x, seed))):
-        grids = rng.random((masks, *(cells,) * (x.ndim - 2))) < keep
+    for index, rng in enumerate(generators(x, seed)):
+        one = slice(index, index + 1)
+        grids = np.float32(rng.random((masks, *(cells,) * (x.ndim - 2))) < keep)
         shifts = rng.random((masks, x.ndim - 2))
-        for part in batches(masks, batch_size):
-            drawn = _enlarged(grids[part].astype(np.float32), shifts[part], x.shape[1:-1])
-            seen = scores.predict_on_batch(one * drawn[..., np.newaxis])[:, target[index]]
-            maps[index] += np.tensordot(seen, drawn, axes=1)
+        for part in batches(masks, passes_at_once(model, x.shape[1:])):
+            given = x[one], target[one], grids[part], shifts[part]
+            maps[index] += _weighted_masks(model, *given, score=score)
     return maps / (keep * masks)
 
 
-def sise(model, x, target, *, score="probability", batch_size=32):
+@graph
+def _weighted_masks(model, x, target, grids, shifts, *, score):
+    """The sum of masks, each weighted by the score of the one input behind it: ``(*space)``."""
+    masks = enlarged(grids, shifts, x.shape[1:-1])
+    return tf.tensordot(target_scores(model, x * masks[..., np.newaxis], target, score=score), masks, 1)
+
+
+def sise(model, x, target, *, score="probability"):
     """Feature maps as masks, block by block, from fine to coarse (Sattarzadeh 2021).
 
     Of the last layer of every convolutional block the feature maps with a positive mean gradient
@@ -43,17 +49,21 @@ def sise(model, x, target, *, score="probability", batch_size=32):
     threshold. The score is the probability, as in the paper. A forward and a partial backward pass
     for each block, and a forward pass for each feature map kept.
     """
-    scores = score_model(model, score)
     slope = "log_odds" if score == "probability" else score
-    blocks = [features_and_gradient(model, slope, place)(x, target) for place in block_layers(model)]
+    blocks = [
+        features_and_gradient(model, x, target, score=slope, layer=place)
+        for place in block_layers(model)
+    ]
+    size = passes_at_once(model, x.shape[1:])
 
     def block_map(index, features, gradient):
         chosen = features[index][..., gradient[index].mean(axis=tuple(range(x.ndim - 2))) > 0]
         total = np.zeros(x.shape[1:-1], np.float32)
-        for part in batches(chosen.shape[-1], batch_size):
-            hidden = unit_masks(chosen[..., part], x.shape[1:-1])
-            seen = scores.predict_on_batch(x[index] * hidden[..., np.newaxis])
-            total += np.tensordot(seen[:, target[index]], hidden, axes=1)
+        one = slice(index, index + 1)
+        for part in batches(chosen.shape[-1], size):
+            given = x[one], target[one], np.moveaxis(chosen[..., part], -1, 0)
+            seen, masks = scores_behind(model, *given, score=score)
+            total += np.tensordot(seen, masks, axes=1)
         return _unit(total)
 
     return np.stack(
@@ -77,14 +87,12 @@ def _unit(values):
     return values / values.max() if values.max() > 0 else values
 
 
-def _enlarged(grids, shifts, space):
+def enlarged(grids, shifts, space):
     """Coarse grids at a cell more than ``space``, cut out after a shift in [0, 1) of a cell."""
     cell = [math.ceil(size / cells) for size, cells in zip(space, grids.shape[1:])]
     large = upsample(grids, [(n + 1) * size for n, size in zip(grids.shape[1:], cell)])
-    corners = (shifts * cell).astype(int)
-    return np.stack(
-        [
-            mask[tuple(slice(start, start + size) for start, size in zip(corner, space))]
-            for mask, corner in zip(large, corners)
-        ]
-    )
+    corners = tf.cast(shifts * cell, tf.int32)
+    for axis, size in enumerate(space, start=1):
+        places = corners[:, axis - 1, np.newaxis] + tf.range(size)
+        large = tf.gather(large, places, axis=axis, batch_dims=1)
+    return large

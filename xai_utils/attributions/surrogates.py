@@ -7,17 +7,17 @@ signal. What is not there shows the mean of the sample. Each point gets its part
 import contextlib
 
 import numpy as np
+import tensorflow as tf
 from lime.lime_base import LimeBase
 from shap import KernelExplainer
 from skimage.segmentation import slic
 
 from xai_utils.attributions.controls import generators
-from xai_utils.models import batches, score_model
+from xai_utils.graphs import graph
+from xai_utils.models import batches, passes_at_once, target_scores
 
 
-def lime(
-    model, x, target, *, score="probability", parts=40, samples=400, width=0.25, seed=0, batch_size=32
-):
+def lime(model, x, target, *, score="probability", parts=40, samples=400, width=0.25, seed=0):
     """A linear model of the score on the parts that are there (Ribeiro 2016), fitted by ``lime``.
 
     Ridge regression on ``samples`` random subsets of the parts, weighted by
@@ -37,10 +37,10 @@ def lime(
         )
         return [weight for _, weight in sorted(found)]
 
-    return _by_parts(model, x, target, score, parts, seed, batch_size, weights)
+    return _by_parts(model, x, target, score, parts, seed, weights)
 
 
-def shap(model, x, target, *, score="logit", parts=40, samples=400, seed=0, batch_size=32):
+def shap(model, x, target, *, score="logit", parts=40, samples=400, seed=0):
     """Shapley values of the parts (Lundberg 2017), estimated by ``shap``'s Kernel SHAP.
 
     The values of a sample's parts add up to the score of the sample minus the score of its mean.
@@ -55,27 +55,34 @@ def shap(model, x, target, *, score="logit", parts=40, samples=400, seed=0, batc
             )
         return np.reshape(values, count)
 
-    return _by_parts(model, x, target, score, parts, seed, batch_size, weights)
+    return _by_parts(model, x, target, score, parts, seed, weights)
 
 
-def _by_parts(model, x, target, score, parts, seed, batch_size, weights):
+def _by_parts(model, x, target, score, parts, seed, weights):
     """Maps from the weights that ``weights(score_of, count, rng)`` gives a sample's parts."""
-    scores = score_model(model, score)
     maps = np.empty(x.shape[:-1])
-    for index, (one, rng) in enumerate(zip(x, generators(x, seed))):
-        segments = _segments(one, parts)
-        mean = one.mean(axis=tuple(range(one.ndim - 1)))
+    for index, rng in enumerate(generators(x, seed)):
+        one = slice(index, index + 1)
+        segments = _segments(x[index], parts)
 
         def score_of(there):
-            found = []
-            for part in batches(len(there), batch_size):
-                shown = np.asarray(there[part], bool)[:, segments][..., np.newaxis]
-                seen = np.where(shown, one, mean).astype(np.float32)
-                found.append(scores.predict_on_batch(seen)[:, target[index]])
+            given = x[one], target[one], segments[np.newaxis]
+            found = [
+                _scores_with(model, *given, np.asarray(there[part], bool), score=score)
+                for part in batches(len(there), passes_at_once(model, x.shape[1:]))
+            ]
             return np.concatenate(found).astype(float)
 
         maps[index] = np.asarray(weights(score_of, segments.max() + 1, rng))[segments]
     return maps
+
+
+@graph
+def _scores_with(model, x, target, segments, there, *, score):
+    """The score of one input when only some of its segments are there, ``(k,)``."""
+    shown = tf.gather(there, segments[0], axis=1)[..., np.newaxis]
+    mean = tf.reduce_mean(x, range(1, len(x.shape) - 1), keepdims=True)
+    return target_scores(model, tf.where(shown, x, mean), target, score=score)
 
 
 def _segments(one, parts):

@@ -93,7 +93,7 @@ def evaluate(
     asked = settings(metrics, fills=fills, fractions=fractions, rules=rules)
     found = {method: [] for method in maps}
     for part in batches(len(samples), batch_size):
-        given = {"fills": fills, "without_maps": {}, "batch_size": batch_size}
+        given = {"fills": fills, "without_maps": {}}
         for method, own in maps.items():
             second = again[method][part] if again else None
             one = Answers(model, samples.x[part], target[part], own[part], again=second, **given)

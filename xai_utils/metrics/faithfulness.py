@@ -6,14 +6,15 @@ A metric is a function ``(answers, **setting)`` that returns one value a sample,
 """
 
 from dataclasses import dataclass, field
-from functools import partial
 
 import keras
 import numpy as np
+import tensorflow as tf
 from scipy import ndimage
 from sklearn.metrics import auc
 
-from xai_utils.models import predict, score_model
+from xai_utils.graphs import graph
+from xai_utils.models import batches, of_target, passes_at_once, target_scores
 
 RULES = ("exact", "published")
 PLACES = (0, 0.05, 0.15, 0.3, 0.5, 0.7, 0.9, 1)  # of the curves, in shares of the points
@@ -38,39 +39,39 @@ class Answers:
     fills: dict
     without_maps: dict
     again: np.ndarray | None = None
-    batch_size: int = 32
     given: dict = field(default_factory=dict)
     masks: dict = field(default_factory=dict)
 
     def full(self):
         """For the input as it is."""
-        return self._once(("full",), lambda: self.x, self.without_maps)
+        return self._once("full", self.without_maps, self.x)
 
     def blank(self, fill):
         """For the fill alone."""
         nothing = np.zeros(self.x.shape[:-1], bool)
-        return self._once(("blank", fill), lambda: self._filled(nothing, fill), self.without_maps)
+        return self._once(("blank", fill), self.without_maps, self.x, nothing, fill)
 
     def kept(self, fraction, fill, rule):
         """When only the salient points are left, the others take the value of the fill."""
-        keep = partial(self._salient, fraction, rule)
-        return self._asked(("kept", fraction, fill, rule), lambda: self._filled(keep(), fill))
+        keep = self._salient(fraction, rule)
+        return self._asked(("kept", fraction, fill, rule), self.x, keep, fill)
 
     def removed(self, fraction, fill):
         """When the salient points take the value of the fill."""
-        lost = partial(self._salient, fraction, "exact")
-        return self._asked(("removed", fraction, fill), lambda: self._filled(~lost(), fill))
+        lost = self._salient(fraction, "exact")
+        return self._asked(("removed", fraction, fill), self.x, ~lost, fill)
 
     def multiplied(self):
         """When the input is multiplied by the map, scaled to [0, 1]."""
-        return self._asked("multiplied", lambda: multiplied(self.x, self.maps))
+        return self._asked("multiplied", multiplied(self.x, self.maps))
 
-    def _asked(self, question, make_input):
-        return np.where(is_defined(self.maps), self._once(question, make_input, self.given), np.nan)
+    def _asked(self, question, *seen):
+        return np.where(is_defined(self.maps), self._once(question, self.given, *seen), np.nan)
 
-    def _once(self, question, make_input, memory):
+    def _once(self, question, memory, x, keep=None, fill=None):
         if question not in memory:
-            memory[question] = confidence(self.model, make_input(), self.target, self.batch_size)
+            other = 0.0 if fill is None else self._fill(fill)
+            memory[question] = confidence(self.model, x, self.target, keep, other)
         return memory[question]
 
     def _salient(self, fraction, rule):
@@ -79,16 +80,15 @@ class Answers:
             self.masks[fraction, rule] = salient_points(self.maps, fraction, rule)
         return self.masks[fraction, rule]
 
-    def _filled(self, keep, fill):
-        other = self.fills[fill]
-        other = self._once_made(fill, other) if callable(other) else np.float32(other)
-        return np.where(keep[..., np.newaxis], self.x, other)
-
-    def _once_made(self, fill, make):
+    def _fill(self, name):
+        """What takes the place of removed points, made once for all methods."""
+        other = self.fills[name]
+        if not callable(other):
+            return other
         made = self.without_maps.setdefault("fills", {})
-        if fill not in made:
-            made[fill] = np.float32(make(self.x))
-        return made[fill]
+        if name not in made:
+            made[name] = other(self.x)
+        return made[name]
 
 
 def drop_rate(answers, *, fraction, fill, rule):
@@ -190,8 +190,8 @@ def drop(confidence, masked_confidence):
 def loss(model, x, target, maps, fraction):
     """``1 - masked/full`` when only the salient points are kept on black: the drop before it is cut off
     at 0, negative where the confidence rises. ``model`` gives probabilities."""
-    masked = x * salient_points(maps, fraction)[..., np.newaxis]
-    return 1 - confidence(model, masked, target) / confidence(model, x, target)
+    keep = salient_points(maps, fraction)
+    return 1 - confidence(model, x, target, keep) / confidence(model, x, target)
 
 
 def increase(confidence, masked_confidence):
@@ -199,10 +199,26 @@ def increase(confidence, masked_confidence):
     return np.where(np.isnan(masked_confidence), np.nan, (masked_confidence > confidence).astype(float))
 
 
-def confidence(model, x, target, batch_size=32):
-    """The probability ``(n,)`` that ``model``, which gives probabilities, gives the target."""
-    probabilities = predict(model, np.asarray(x, np.float32), batch_size)
-    return probabilities[np.arange(len(x)), target].astype(float)
+def confidence(model, x, target, keep=None, fill=0.0):
+    """The probability ``(n,)`` that ``model``, which gives probabilities, gives the target.
+
+    Where ``keep`` ``(n, *space)`` is given, the points that it leaves out take the value of ``fill``,
+    which broadcasts against ``x``.
+    """
+    x, fill = np.asarray(x, np.float32), np.float32(fill)
+    keep = np.ones((len(x), *(1,) * (x.ndim - 2)), bool) if keep is None else keep
+    fill = fill.reshape((1,) * (x.ndim - fill.ndim) + fill.shape)  # of all samples, or of each
+    found = [
+        _confidence(model, x[part], target[part], keep[part], fill if len(fill) == 1 else fill[part])
+        for part in batches(len(x), passes_at_once(model, x.shape[1:]))
+    ]
+    return np.concatenate(found).astype(float)
+
+
+@graph
+def _confidence(model, x, target, keep, fill):
+    seen = tf.where(keep[..., np.newaxis], x, fill)
+    return of_target(model(seen, training=False), target)
 
 
 def salient_points(maps, fraction, rule="exact"):
@@ -217,12 +233,14 @@ def salient_points(maps, fraction, rule="exact"):
     flat = _flat(maps)
     size = flat.shape[1]
     if rule == "exact":
-        order = np.argsort(-flat.astype(float), axis=1, kind="stable")
-        keep = np.zeros(flat.shape, bool)
-        np.put_along_axis(keep, order[:, : int(fraction * size + 0.5)], True, axis=1)
+        count = int(fraction * size + 0.5)
+        flat = np.where(np.isnan(flat), -np.inf, flat)
+        least = np.partition(flat, -max(count, 1), axis=1)[:, -max(count, 1), np.newaxis]
+        keep, ties = flat > least, flat == least
+        keep |= ties & (np.cumsum(ties, axis=1) <= count - keep.sum(axis=1, keepdims=True))
     elif rule == "published":
         place = int(size * fraction)
-        keep = flat > np.sort(flat, axis=1)[:, size - place, np.newaxis]
+        keep = flat > np.partition(flat, size - place, axis=1)[:, size - place, np.newaxis]
     else:
         raise ValueError(f"rule is {rule!r}; it must be one of {', '.join(RULES)}")
     return keep.reshape(np.shape(maps))
@@ -278,8 +296,7 @@ def completeness_gap(model, x, target, maps, baseline=0.0):
 
     As a share of that change, of at least half a unit (Sundararajan 2017, prop. 1).
     """
-    scores, each = score_model(model), np.arange(len(x))
     start = np.broadcast_to(np.float32(baseline), x.shape)
-    change = predict(scores, x)[each, target] - predict(scores, start)[each, target]
+    change = target_scores(model, x, target) - target_scores(model, start, target)
     sums = maps.reshape(len(maps), -1).sum(axis=1)
     return np.abs(sums - change) / np.maximum(np.abs(change), 0.5)

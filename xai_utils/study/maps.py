@@ -5,7 +5,7 @@ import numpy as np
 from xai_utils.attributions import METHODS, explain
 from xai_utils.data import Samples
 from xai_utils.metrics.faithfulness import is_defined, multiplied
-from xai_utils.models import building_once, fingerprint, predict
+from xai_utils.models import fingerprint, predict
 from xai_utils.run.store import MAPS, digest, fill, shelf
 
 # What a map does not depend on: the table of all methods, and how progress is shown.
@@ -71,9 +71,7 @@ def compute_slopes(model, samples, target, function, steps, batch_size=32):
 def _computed(model, samples, target, name, code, compute, options, batch_size):
     place = shelf(MAPS, name, code, options=options, network=fingerprint(model))
     keys = keys_of(samples, target)
-    with building_once():
-        count = fill(place, keys, compute, batch_size)
-    return StoredMaps(place, keys), count
+    return StoredMaps(place, keys), fill(place, keys, compute, batch_size)
 
 
 def predictions(model, samples, batch_size=32):

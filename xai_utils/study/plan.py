@@ -15,7 +15,7 @@ from xai_utils import metrics
 from xai_utils.attributions import CONTROL_NAMES, METHODS, explain
 from xai_utils.metrics import METRICS
 from xai_utils.metrics.faithfulness import Answers
-from xai_utils.models import batches, building_once, score_model
+from xai_utils.models import batches, score_model
 from xai_utils.networks import long_trainings
 from xai_utils.run.files import profile_section
 from xai_utils.run.sources import code_of
@@ -107,13 +107,12 @@ def audit(own, methods):
 def audit_again(own, methods):
     """The metrics that need the maps of the input times its map, a batch at a time."""
     asked, tables = metrics.settings(metrics.NEEDS_AGAIN), []
-    with building_once():
-        for part in batches(len(own), own.batch_size):
-            some = own.take(np.arange(len(own))[part])
-            given, once = (some.model, some.samples, some.target), maps(some, methods)
-            again = maps_of_multiplied(*given, once, own.options, own.batch_size)
-            how = {"asked": asked, "fills": {}, "again": again, "batch_size": own.batch_size}
-            tables.append(faithfulness_scores(*given, once, **how))
+    for part in batches(len(own), own.batch_size):
+        some = own.take(np.arange(len(own))[part])
+        given, once = (some.model, some.samples, some.target), maps(some, methods)
+        again = maps_of_multiplied(*given, once, own.options, own.batch_size)
+        how = {"asked": asked, "fills": {}, "again": again, "batch_size": own.batch_size}
+        tables.append(faithfulness_scores(*given, once, **how))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -369,8 +368,7 @@ def run_job(profile, job):
     work = WORK[job["work"]]
     own = part_of(work.samples(profile), *job["part"])
     if len(own):
-        with building_once():
-            getattr(work, job["rule"])(own, job["methods"])
+        getattr(work, job["rule"])(own, job["methods"])
 
 
 def part_of(own, part, parts):

@@ -42,7 +42,7 @@ def faithfulness_scores(model, samples, target, maps, *, asked, fills, again=Non
     known = keys_of(samples, target)
     found = {method: [] for method in maps}
     for part in batches(len(samples), batch_size):
-        shared = {"fills": fills, "without_maps": {}, "batch_size": batch_size}
+        shared = {"fills": fills, "without_maps": {}}
         for method, stored in maps.items():
             own, second = stored[part], again[method][part] if again else None
             keys = _keys(known[part], own, second, asked, fills)

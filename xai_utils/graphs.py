@@ -1,0 +1,87 @@
+"""What is built of a model, kept as long as the model lives and is what it was.
+
+To build a graph takes longer than to explain a sample with it. So :func:`kept` and :func:`graph` keep
+what they build with the model that it was built of, and build it anew when the model is another one:
+when its layers, their activations or settings, what is trainable or the variables that hold its
+weights were replaced. The values of the weights are read at every call.
+"""
+
+import functools
+import weakref
+
+import keras
+import tensorflow as tf
+
+_kept = weakref.WeakKeyDictionary()  # model: (its state, {what was built: the result})
+CONTAINERS = (list, dict, set)  # Keras writes down in them how often a layer was called
+PLAIN = (bool, int, float, str, tuple)
+
+
+def kept(build):
+    """Mark a function of a model and of settings that builds something of that model.
+
+    What it builds must not hold the model itself, or the model would never die.
+    """
+
+    @functools.wraps(build)
+    def built(model, *settings, **more):
+        now = _state(model)
+        before, own = _kept.get(model, ((), {}))
+        if not _same(before, now):
+            _kept[model] = now, (own := {})
+        key = build, settings, *sorted(more.items())
+        if key not in own:
+            with tf.init_scope():  # a graph may be at work that needs what is built
+                own[key] = build(model, *settings, **more)
+        return own[key]
+
+    return built
+
+
+def graph(function):
+    """Mark a function ``(model, *tensors, **settings)`` of tensors: it is run as one graph.
+
+    It is called with arrays and returns arrays; of another such function, with tensors. The first
+    axis of each array may have another length at each call. The settings are Python's.
+    """
+
+    @functools.wraps(function)
+    def run(model, *arrays, **settings):
+        if any(map(tf.is_symbolic_tensor, arrays)):
+            return function(model, *arrays, **settings)
+        given = [tf.convert_to_tensor(array) for array in arrays]
+        specs = tuple(tf.TensorSpec((None, *one.shape[1:]), one.dtype) for one in given)
+        made = _traced(model, function, specs, **settings)(*given)
+        return tuple(map(_array, made)) if isinstance(made, tuple) else _array(made)
+
+    return run
+
+
+@kept
+def _traced(model, function, specs, **settings):
+    alive = weakref.ref(model)
+    return tf.function(
+        lambda *tensors: function(alive(), *tensors, **settings), input_signature=specs, autograph=False
+    )
+
+
+def _array(tensor):
+    return tensor.numpy()
+
+
+def _state(model):
+    """What decides which graph a model is, in the order of its layers."""
+    state = [model.trainable]
+    for layer in model._flatten_layers(include_self=False):
+        state += (layer, layer.trainable)
+        if not isinstance(layer, keras.Model):  # a model only holds layers, and what trains them
+            state += [value for value in vars(layer).values() if not isinstance(value, CONTAINERS)]
+    return state
+
+
+def _same(before, now):
+    """Whether two states are the same things, or plain values that are equal."""
+    return len(before) == len(now) and all(
+        old is new or (isinstance(old, PLAIN) and type(old) is type(new) and old == new)
+        for old, new in zip(before, now)
+    )
