@@ -82,7 +82,7 @@ def test_only_samples_that_miss_their_sum_are_refined_and_only_where_their_path_
         options = {"steps": 4, "tolerance": 0.001, "limit": limit}
         maps = explain(model, x, [0, 0], "integrated_gradients", **options)
         assert maps[1, 0] == pytest.approx(expected, abs=1e-6) and not maps[0].any()
-        assert sizes == [2] * 4 + [2] * ((limit - 4) // 2)  # two samples, then two places of one
+        assert sizes == [8] + [2] * ((limit - 4) // 2)  # two samples four times, then one at two places
 
 
 # A = ReLU(x) is read with the weights 1, 2, 3, 4, B = ReLU(-x) with -1 (see test_cam).

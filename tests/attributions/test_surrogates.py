@@ -17,7 +17,7 @@ def part_effects(model, one, parts):
     """What each part of a sample adds to a linear score, against the mean of the sample."""
     weights = model.layers[-1].get_weights()[0][:, 1].reshape(one.shape)
     effect = (weights * (one - one.mean(axis=tuple(range(one.ndim - 1))))).sum(axis=-1)
-    segments = surrogates._segments(one, parts)
+    segments = surrogates.segments_of(one, parts)
     return np.bincount(segments.ravel(), effect.ravel())[segments]
 
 
@@ -52,11 +52,11 @@ def test_shap_values_add_up_to_the_change_of_the_score():
 
 
 def test_signals_are_cut_into_windows_and_images_into_connected_superpixels():
-    windows = surrogates._segments(np.zeros((40, 1)), 8)
+    windows = surrogates.segments_of(np.zeros((40, 1)), 8)
     assert windows.tolist() == np.repeat(np.arange(8), 5).tolist()
     halves = np.zeros((16, 16, 3))
     halves[:, 8:] = 1
-    segments = surrogates._segments(halves, 8)
+    segments = surrogates.segments_of(halves, 8)
     assert len(np.unique(segments)) > 1
     assert not {*segments[:, :8].ravel()} & {*segments[:, 8:].ravel()}
 

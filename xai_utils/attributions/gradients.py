@@ -40,9 +40,12 @@ def smooth_grad(model, x, target, *, score="logit", noise=0.15, samples=16, seed
     sigma = noise * (x.max(axis=axes, keepdims=True) - x.min(axis=axes, keepdims=True))
     rngs = generators(x, seed)
     total = np.zeros_like(x)
-    for _ in range(samples):
-        drawn = np.stack([rng.standard_normal(x.shape[1:], np.float32) for rng in rngs])
-        total += input_gradient(model, x + sigma * drawn, target, score=score)
+    for part in batches(samples, max(1, passes_at_once(model, x.shape[1:]) // len(x))):
+        copies = len(range(samples)[part])
+        drawn = [[rng.standard_normal(x.shape[1:], np.float32) for rng in rngs] for _ in range(copies)]
+        noisy = (x + sigma * np.stack(drawn)).reshape(-1, *x.shape[1:])
+        slopes = input_gradient(model, noisy, np.tile(target, copies), score=score)
+        total += slopes.reshape(copies, *x.shape).sum(axis=0)
     return np.abs(total / samples).max(axis=-1)
 
 
@@ -69,11 +72,16 @@ def integrated_gradients(
 
     def rates(samples, places):
         """Maps of how fast the score changes at places of these samples' paths."""
-        given = x[samples], target[samples], baseline[samples], np.float32(places)
-        return _rates(model, *given, score=score)
+        found = []
+        for part in batches(len(samples), passes_at_once(model, x.shape[1:])):
+            own, at = samples[part], np.float32(places[part])
+            found.append(_rates(model, x[own], target[own], baseline[own], at, score=score))
+        return np.concatenate(found)
 
     middles = (np.arange(steps) + 0.5) / steps
-    found = np.stack([rates(each, np.repeat(middle, len(x))) for middle in middles], axis=1)
+    found = rates(np.repeat(each, steps), np.tile(middles, len(x))).reshape(
+        len(x), steps, *x.shape[1:-1]
+    )
     maps = found.mean(axis=1)
 
     def refine(group):

@@ -63,7 +63,7 @@ def _by_parts(model, x, target, score, parts, seed, weights):
     maps = np.empty(x.shape[:-1])
     for index, rng in enumerate(generators(x, seed)):
         one = slice(index, index + 1)
-        segments = _segments(x[index], parts)
+        segments = segments_of(x[index], parts)
 
         def score_of(there):
             given = x[one], target[one], segments[np.newaxis]
@@ -85,7 +85,7 @@ def _scores_with(model, x, target, segments, there, *, score):
     return target_scores(model, tf.where(shown, x, mean), target, score=score)
 
 
-def _segments(one, parts):
+def segments_of(one, parts):
     """The number of the part that each point of a sample belongs to: ints of its ``space``."""
     if one.ndim == 2:
         length = len(one)

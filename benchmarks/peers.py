@@ -1,0 +1,211 @@
+"""How fast our methods are beside those of Xplique, tf-explain, Captum, pytorch-grad-cam and Quantus.
+
+``python benchmarks/peers.py`` takes about an hour, the first time ten minutes more, for it installs the
+other libraries into environments of their own, ``benchmarks/peers/.NAME``, as their lock files say. All
+explain the same images by networks with the same weights; every library has a process of its own, of
+which one works at a time. For each network and method it asks one library after the other, ``ROUNDS``
+times: how long for one image, and for many. It prints, as a table, images a second of ours and of each
+other, and the median ratio of ours to the other with its range; and first whether the maps agree.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from xai_utils.attributions.surrogates import segments_of
+from xai_utils.networks.architectures import shallow_cnn, vgg7
+
+HERE = Path(__file__).parent / "peers"
+ROUNDS = 5
+NETWORKS = {
+    "vgg7": (lambda: vgg7(normalize=False), (224, 224, 3), "conv2d_3"),
+    "shallow_cnn": (shallow_cnn, (40, 1), "conv1d_2"),
+    "resnet50": (lambda: keras.applications.ResNet50(weights=None), (224, 224, 3), "conv5_block3_out"),
+    "mobilenetv2": (lambda: keras.applications.MobileNetV2(weights=None), (224, 224, 3), "out_relu"),
+}
+# Each library: the environment that it is in, and the script that speaks for it.
+LIBRARIES = {
+    "ours": ("project", "on_tensorflow.py"),
+    "by hand": ("project", "on_tensorflow.py"),
+    "tf-explain": ("project", "on_tensorflow.py"),
+    "Xplique": ("xplique", "on_xplique.py"),
+    "Captum": ("torch", "on_torch.py"),
+    "pytorch-grad-cam": ("torch", "on_torch.py"),
+    "Quantus": ("torch", "on_torch.py"),
+}
+# Each method: how many images are many, who has it, and who defines it as we do.
+METHODS = {
+    "forward": (64, [], []),
+    "grad_cam": (64, ["Xplique", "tf-explain", "Captum", "pytorch-grad-cam", "Quantus"], ["Xplique", "Captum", "pytorch-grad-cam"]),
+    "grad_cam_pp": (64, ["Xplique", "pytorch-grad-cam"], []),
+    "xgrad_cam": (64, ["pytorch-grad-cam"], ["pytorch-grad-cam"]),
+    "gradient": (64, ["by hand", "Xplique", "tf-explain", "Captum", "Quantus"], ["by hand", "Captum"]),
+    "gradient_x_input": (64, ["Xplique", "Captum", "Quantus"], ["Captum"]),
+    "guided_backprop": (64, ["Xplique", "Captum", "Quantus"], ["Captum"]),
+    "guided_grad_cam": (64, ["Captum"], []),
+    "integrated_gradients": (8, ["Xplique", "tf-explain", "Captum", "Quantus"], ["Captum"]),
+    "smooth_grad": (8, ["Xplique", "tf-explain", "Captum"], []),
+    "ablation_cam": (8, ["pytorch-grad-cam"], ["pytorch-grad-cam"]),
+    "score_cam": (2, ["pytorch-grad-cam"], []),
+    "rise": (2, ["Xplique"], []),
+    "lime": (2, ["Xplique", "Captum"], []),
+    "shap": (2, ["Xplique", "Captum"], []),
+}  # fmt: skip
+
+
+def write_networks(folder, names):
+    """Leave the networks and their inputs where the libraries find them."""
+    for name in names:
+        keras.utils.set_random_seed(0)
+        build, shape, last = NETWORKS[name]
+        network = build()
+        network.layers[-1].activation = keras.activations.linear
+        network.name = name
+        network.save(folder / f"{name}.keras")
+        x = np.random.default_rng(0).random((64, *shape), np.float32)
+        target = np.full(len(x), network.predict_on_batch(x[:1]).argmax())
+        segments = np.stack([segments_of(one, 40) for one in x])
+        np.savez(folder / f"{name}.npz", x=x, target=target, segments=segments)
+        weights, layers = {}, []
+        for layer in network.layers:
+            own = {f"{layer.name}/{index}": array for index, array in enumerate(layer.get_weights())}
+            weights |= own
+            inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+            before = [tensor._keras_history.operation.name for tensor in inputs]
+            layers.append(
+                {
+                    "name": layer.name.replace(".", "_"),
+                    "kind": type(layer).__name__,
+                    "config": layer.get_config(),
+                    "weights": list(own),
+                    "inputs": [] if isinstance(layer, keras.layers.InputLayer) else before,
+                }
+            )
+        about = {"layers": layers, "last_convolution": last}
+        (folder / f"{name}.json").write_text(json.dumps(about, default=repr))
+        np.savez(folder / f"{name}_weights.npz", **weights)
+
+
+def python_of(environment):
+    """The interpreter of an environment, which is made first where there is none yet."""
+    if environment == "project":
+        return sys.executable
+    place, lock = HERE / f".{environment}", HERE / f"{environment}.lock"
+    if not (place / "made").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+        install = [
+            place / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--require-hashes",
+            "--no-deps",
+        ]
+        subprocess.run([*install, "-r", lock], check=True)
+        (place / "made").touch()
+    return place / "bin" / "python"
+
+
+class Process:
+    """A library's process, which answers one question at a time."""
+
+    def __init__(self, environment, script, folder):
+        self.process = subprocess.Popen(
+            [python_of(environment), HERE / script, folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"TF_NUM_INTRAOP_THREADS": "2", "OMP_NUM_THREADS": "2"},
+            text=True,
+        )
+
+    def ask(self, **question):
+        print(json.dumps(question), file=self.process.stdin, flush=True)
+        return json.loads(self.process.stdout.readline())
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def agreement(processes, folder, question, others):
+    """The correlation of each other library's maps with ours, of all points."""
+    maps = {}
+    for library in ["ours", *others]:
+        answer = processes[library].ask(library=library, keep=True, count=2, **question)
+        maps[library] = None if "error" in answer else np.load(folder / "maps.npy").ravel()
+    return {
+        other: np.corrcoef(maps["ours"], maps[other])[0, 1]
+        for other in others
+        if maps[other] is not None and maps[other].shape == maps["ours"].shape
+    }
+
+
+def timed(processes, question, libraries, count):
+    """``{library: seconds of each round}``; the first call, which may build something, is not counted."""
+    found = {library: [] for library in libraries}
+    for round_ in range(ROUNDS + 1):
+        for library in list(found):
+            answer = processes[library].ask(library=library, keep=False, count=count, **question)
+            if "error" in answer:
+                print(f"  {library} cannot: {answer['error']}", file=sys.stderr)
+                del found[library]
+            elif round_:
+                found[library].append(answer["seconds"])
+    return found
+
+
+def ratio(ours, other):
+    """How many times as fast we are, of each round: its median and range."""
+    each = sorted(b / a for a, b in zip(ours, other))
+    return f"{statistics.median(each):.2f} ({each[0]:.2f}–{each[-1]:.2f})"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Time our methods beside those of other libraries.")
+    parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=NETWORKS)
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=METHODS)
+    asked = parser.parse_args()
+    print(f"{platform.machine()}, {os.cpu_count()} cores")
+    print("| network | method | library | same map | one image, ms | ratio | images/s | ratio |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_networks(folder, asked.networks)
+        running = {where: Process(*where, folder) for where in dict.fromkeys(LIBRARIES.values())}
+        processes = {library: running[where] for library, where in LIBRARIES.items()}
+        for network in asked.networks:
+            for method in asked.methods:
+                question = {"network": network, "method": method}
+                many, others, same = METHODS[method]
+                alike = agreement(processes, folder, question, same)
+                one = timed(processes, question, ["ours", *others], 1)
+                several = timed(processes, question, ["ours", *one.keys() - {"ours"}], many)
+                if "ours" not in one:
+                    continue
+                for library in [name for name in ["ours", *others] if name in one]:
+                    latency = statistics.median(one[library]) * 1e3
+                    rate = many / statistics.median(several[library])
+                    against = [ratio(found["ours"], found[library]) for found in (one, several)]
+                    correlation = f"{alike[library]:.3f}" if library in alike else ""
+                    print(
+                        f"| {network} | {method} | {library} | {correlation} | {latency:.1f} | "
+                        f"{against[0]} | {rate:.2f} | {against[1]} |",
+                        flush=True,
+                    )
+        for process in running.values():
+            process.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Our methods and those of tf-explain, in the environment of the project."""
+
+import functools
+from functools import partial
+
+import keras
+import numpy as np
+import tensorflow as tf
+from serve import serve
+from tf_explain.core.grad_cam import GradCAM
+from tf_explain.core.integrated_gradients import IntegratedGradients
+from tf_explain.core.smoothgrad import SmoothGrad
+from tf_explain.core.vanilla_gradients import VanillaGradients
+
+from xai_utils.attributions import explain
+from xai_utils.models import predict
+
+LAYERS = {
+    "vgg7": "conv2d_3",
+    "shallow_cnn": "conv1d_2",
+    "resnet50": "conv5_block3_out",
+    "mobilenetv2": "out_relu",
+}
+OPTIONS = {
+    "integrated_gradients": {"steps": 10, "limit": 1},
+    "smooth_grad": {"samples": 10},
+    "rise": {"masks": 100, "score": "logit"},
+    "lime": {"samples": 100, "score": "logit"},
+    "shap": {"samples": 100},
+}
+OURS = [
+    "grad_cam", "grad_cam_pp", "xgrad_cam", "score_cam", "ablation_cam", "guided_grad_cam", "gradient",
+    "gradient_x_input", "guided_backprop", "integrated_gradients", "smooth_grad", "rise", "lime", "shap",
+]  # fmt: skip
+
+
+def ours(method, network, x, target, segments):
+    return explain(network, x, target, method, **OPTIONS.get(method, {}))
+
+
+def forward(network, x, target, segments):
+    return predict(network, x)[:, 0]
+
+
+@functools.cache
+def best_graph(network, shape, label):
+    """The gradient, in a graph that was written for this network: what can be had."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *shape))])
+    def gradient(x):
+        scores = network(x, training=False)[:, label]
+        return tf.reduce_max(tf.abs(tf.gradients(scores, x)[0]), axis=-1)
+
+    return gradient
+
+
+def by_hand(network, x, target, segments):
+    gradient = best_graph(network, x.shape[1:], int(target[0]))
+    return np.concatenate([gradient(x[start : start + 32]) for start in range(0, len(x), 32)])
+
+
+def tf_explain_grad_cam(network, x, target, segments):
+    given = network, x, LAYERS[network.name], int(target[0])
+    features, gradients = GradCAM.get_gradients_and_filters(*given, False)
+    return GradCAM.generate_ponderated_output(features, gradients)
+
+
+def tf_explain_gradient(network, x, target, segments):
+    return tf.abs(VanillaGradients.compute_gradients(x, network, int(target[0])))
+
+
+def tf_explain_path(network, x, target, segments):
+    points = IntegratedGradients.generate_interpolations(x, 10)
+    return IntegratedGradients.get_integrated_gradients(points, network, int(target[0]), 10)
+
+
+def tf_explain_noise(network, x, target, segments):
+    noisy = SmoothGrad.generate_noisy_images(x, 10, 0.15)
+    return SmoothGrad.get_averaged_gradients(noisy, network, int(target[0]), 10)
+
+
+METHODS = {("ours", method): partial(ours, method) for method in OURS} | {
+    ("ours", "forward"): forward,
+    ("by hand", "gradient"): by_hand,
+    ("tf-explain", "grad_cam"): tf_explain_grad_cam,
+    ("tf-explain", "gradient"): tf_explain_gradient,
+    ("tf-explain", "integrated_gradients"): tf_explain_path,
+    ("tf-explain", "smooth_grad"): tf_explain_noise,
+}
+
+if __name__ == "__main__":
+    serve(lambda folder, name: keras.models.load_model(folder / f"{name}.keras"), METHODS)

@@ -1,0 +1,38 @@
+"""What the process of every library does: explain what it is asked to, and say how long that took."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def serve(load, methods):
+    """Answer one question a line, in JSON, until there are no more.
+
+    ``load(folder, network)`` makes a network of what :mod:`peers` left in the folder; ``methods`` is
+    ``{(library, method): function}`` of a network, inputs ``(n, *space, channels)``, targets and the
+    segments of each input, that returns maps ``(n, *space)``.
+    """
+    folder, answers = Path(sys.argv[1]), os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    loaded = {}
+    for line in sys.stdin:
+        asked = json.loads(line)
+        name = asked["network"]
+        if name not in loaded:
+            given = np.load(folder / f"{name}.npz")
+            loaded = {name: (load(folder, name), given)}  # one network at a time
+        network, given = loaded[name]
+        inputs = [given[part][: asked["count"]] for part in ("x", "target", "segments")]
+        try:
+            started = time.perf_counter()
+            maps = methods[asked["library"], asked["method"]](network, *inputs)
+            answer = {"seconds": time.perf_counter() - started}
+            if asked["keep"]:
+                np.save(folder / "maps.npy", np.asarray(maps))
+        except Exception as error:  # the row says that this library cannot
+            answer = {"error": f"{type(error).__name__}: {error}"[:200]}
+        print(json.dumps(answer), file=answers, flush=True)
