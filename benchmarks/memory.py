@@ -1,6 +1,6 @@
 """Peak memory of explaining and scoring many tiles beside that of a few.
 
-``python benchmarks/memory.py`` takes about a quarter of an hour: Grad-CAM of 500 and of 20,000 synthetic
+``python benchmarks/memory.py`` takes about ten minutes: Grad-CAM of 500 and of 20,000 synthetic
 tiles, the drop and increase rate of each, and the intervals of their means, every number of tiles in a
 process of its own. The tiles are made when they are asked for, as a job would read them.
 """

@@ -1,6 +1,6 @@
 """How fast jobs are on their own, beside each other, and with two threads; and what that predicts.
 
-``python benchmarks/scaling.py`` takes about ten minutes. It measures, for the VGG-7 on synthetic tiles of
+``python benchmarks/scaling.py`` takes about five minutes. It measures, for the VGG-7 on synthetic tiles of
 150 pixels: samples a second of one job of one thread, of two of these at once, and of one job of two
 threads; what a job costs before its first batch; and seconds a sample of every method at its default
 settings and of the audit. From these it predicts how long the ``full`` profile and 100,000 tiles would take
