@@ -120,8 +120,12 @@ class Process:
     """A library's process, which answers one question at a time."""
 
     def __init__(self, environment, script, folder):
+        self.command = [python_of(environment), HERE / script, folder]
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
-            [python_of(environment), HERE / script, folder],
+            self.command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -131,7 +135,12 @@ class Process:
 
     def ask(self, **question):
         print(json.dumps(question), file=self.process.stdin, flush=True)
-        return json.loads(self.process.stdout.readline())
+        answer = self.process.stdout.readline()
+        if not answer:  # it was killed, for memory say
+            self.process.wait()
+            self.start()
+            return {"error": "its process ended"}
+        return json.loads(answer)
 
     def stop(self):
         self.process.stdin.close()

@@ -54,38 +54,47 @@ def best_graph(network, shape, label):
     return gradient
 
 
-def by_hand(network, x, target, segments):
-    gradient = best_graph(network, x.shape[1:], int(target[0]))
-    return np.concatenate([gradient(x[start : start + 32]) for start in range(0, len(x), 32)])
+def by_hand(network, x, target):
+    return best_graph(network, x.shape[1:], int(target[0]))(x)
 
 
-def tf_explain_grad_cam(network, x, target, segments):
+def tf_explain_grad_cam(network, x, target):
     given = network, x, LAYERS[network.name], int(target[0])
     features, gradients = GradCAM.get_gradients_and_filters(*given, False)
     return GradCAM.generate_ponderated_output(features, gradients)
 
 
-def tf_explain_gradient(network, x, target, segments):
+def tf_explain_gradient(network, x, target):
     return tf.abs(VanillaGradients.compute_gradients(x, network, int(target[0])))
 
 
-def tf_explain_path(network, x, target, segments):
+def tf_explain_path(network, x, target):
     points = IntegratedGradients.generate_interpolations(x, 10)
     return IntegratedGradients.get_integrated_gradients(points, network, int(target[0]), 10)
 
 
-def tf_explain_noise(network, x, target, segments):
+def tf_explain_noise(network, x, target):
     noisy = SmoothGrad.generate_noisy_images(x, 10, 0.15)
     return SmoothGrad.get_averaged_gradients(noisy, network, int(target[0]), 10)
 
 
+def in_parts(explained, size):
+    """As many inputs at a time as take no more memory than ours."""
+
+    def explained_in_parts(network, x, target, segments):
+        parts = [slice(start, start + size) for start in range(0, len(x), size)]
+        return np.concatenate([explained(network, x[part], target[part]) for part in parts])
+
+    return explained_in_parts
+
+
 METHODS = {("ours", method): partial(ours, method) for method in OURS} | {
     ("ours", "forward"): forward,
-    ("by hand", "gradient"): by_hand,
-    ("tf-explain", "grad_cam"): tf_explain_grad_cam,
-    ("tf-explain", "gradient"): tf_explain_gradient,
-    ("tf-explain", "integrated_gradients"): tf_explain_path,
-    ("tf-explain", "smooth_grad"): tf_explain_noise,
+    ("by hand", "gradient"): in_parts(by_hand, 32),
+    ("tf-explain", "grad_cam"): in_parts(tf_explain_grad_cam, 32),
+    ("tf-explain", "gradient"): in_parts(tf_explain_gradient, 32),
+    ("tf-explain", "integrated_gradients"): in_parts(tf_explain_path, 4),
+    ("tf-explain", "smooth_grad"): in_parts(tf_explain_noise, 4),
 }
 
 if __name__ == "__main__":
