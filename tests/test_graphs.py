@@ -106,7 +106,9 @@ def test_a_normalization_that_is_adapted_again_is_noticed():
     assert not np.allclose(before, after)
 
 
-@pytest.mark.parametrize("method", ["grad_cam", "gradient", "guided_backprop", "cam", "rise"])
+@pytest.mark.parametrize(
+    "method", ["grad_cam", "gradient", "guided_backprop", "cam", "ablation_cam", "rise"]
+)
 def test_other_weights_are_seen_without_building(method):
     model = small_network(1, pooled=True)
     options = {"masks": 20} if method == "rise" else {}

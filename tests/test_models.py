@@ -192,6 +192,13 @@ def test_scores_of_low_precision_are_floats(dtype):
     assert scores(some_inputs(2)).dtype == "float32"
 
 
+def test_a_pass_takes_fewer_of_what_is_larger():
+    model = vgg7(normalize=False)  # its largest output has 32 channels of four bytes
+    assert models.passes_at_once(model, (64, 64, 3)) == models.CACHE // (64 * 64 * 32 * 4)
+    assert models.passes_at_once(model, (8, 8, 3)) == 1024
+    assert models.passes_at_once(model, (4096, 4096, 3)) == 1
+
+
 def joined(order):
     """Two convolutions, of which the sum of the first with the first or the second is read."""
     keras.utils.set_random_seed(0)

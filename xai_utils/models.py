@@ -75,8 +75,8 @@ CACHE = 64 * 2**20  # bytes of the largest output of a layer that a pass should 
 @kept
 def passes_at_once(model, shape):
     """How many samples ``(*space, channels)`` a pass takes best: what stays near the processor."""
-    calls = _calls(model, keras.Input(shape))
-    largest = max(math.prod(made.output.shape[1:]) for made in calls)
+    outputs = keras.tree.flatten([made.output for made in _calls(model, keras.Input(shape))])
+    largest = max(math.prod(size or 1 for size in output.shape[1:]) for output in outputs)
     return max(1, min(1024, CACHE // (4 * largest)))
 
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import small_network, some_inputs
-from xai_utils.attributions import METHODS, explain
+from xai_utils.attributions import METHODS, cam, explain
 from xai_utils.attributions.cam import upsample
+from xai_utils.models import dense_head
 
 # Two feature maps, A = ReLU(x) and B = ReLU(-x), and a dense layer on both. Of class 0 it reads A
 # with the weights 1, 2, 3, 4 and B with -1 everywhere: these are the gradients too.
@@ -108,6 +109,43 @@ def test_ablation_cam_is_what_zeroing_one_channel_at_a_time_gives(units):
     expected = np.maximum(np.einsum("nik,kn->ni", features, weights), 0)
     maps = explain(model, x, target, "ablation_cam")
     np.testing.assert_allclose(maps, upsample(expected, (40,)), rtol=1e-5, atol=1e-5)
+
+
+HEADS = {
+    "average": [keras.layers.GlobalAveragePooling2D],
+    "maximum": [keras.layers.GlobalMaxPooling2D, lambda: keras.layers.Dropout(0.5)],
+    "local": [keras.layers.MaxPooling2D, keras.layers.Flatten],
+    "hidden": [keras.layers.Flatten, lambda: keras.layers.Dense(6, "tanh"), lambda: keras.layers.Dense(5, "relu")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("score", ["logit", "probability", "log_odds"])
+@pytest.mark.parametrize("end", ["softmax", "linear", "softmax layer"])
+@pytest.mark.parametrize("head", HEADS)
+def test_ablation_in_one_pass_is_ablation_one_by_one(head, end, score):
+    keras.utils.set_random_seed(6)
+    ends = {"softmax layer": [keras.layers.Dense(3), keras.layers.Softmax()]}
+    convolution = keras.layers.Conv2D(4, 3, activation="relu")
+    layers = [convolution, *(make() for make in HEADS[head])]
+    layers += ends.get(end) or [keras.layers.Dense(3, activation=end)]
+    model, x = keras.Sequential([keras.Input((16, 16, 3)), *layers]), some_inputs(2)
+    given = model, x, np.array([0, 1, 2, 1, 0])
+    options = {"score": score, "layer": None, "upsampling": "bilinear"}
+    at_once = cam._ablated_before_dense(*given, **options)
+    np.testing.assert_array_equal(explain(*given, "ablation_cam", score=score), at_once)
+    one_by_one = cam._ablated_one_by_one(*given, **options)
+    assert one_by_one.numpy().any()
+    np.testing.assert_allclose(at_once, one_by_one, rtol=1e-5, atol=1e-5 * np.max(one_by_one))
+
+
+def test_ablation_where_the_head_convolves_again_goes_one_by_one():
+    layers = [
+        keras.layers.Conv2D(4, 3, name="first"),
+        keras.layers.Conv2D(2, 3),
+        keras.layers.Flatten(),
+    ]
+    model = keras.Sequential([keras.Input((16, 16, 3)), *layers, keras.layers.Dense(3)])
+    assert dense_head(model, "logit", "first") is None and dense_head(model) is not None
 
 
 NEEDS_A_MAP = [
