@@ -147,6 +147,43 @@ def test_a_dead_model_frees_its_graphs(kind):
     assert alive() is None and scores() is None and len(graphs._kept) < count
 
 
+@pytest.mark.parametrize("method", ["grad_cam", "gradient", "cam"])
+def test_a_kernel_that_is_computed_is_computed_at_each_call(method):
+    """With LoRA a dense layer's kernel is the sum of what was learned before and after."""
+    model = small_network(1, pooled=True)
+    model.layers[-1].enable_lora(2)
+    before = explain(model, X, [0] * 5, method)
+    model.layers[-1].lora_kernel_b.assign(np.full((2, 3), 5.0))
+    assert not np.allclose(before, explain(model, X, [0] * 5, method))
+    found = models.score_model(model, "probability")(X)
+    np.testing.assert_allclose(found, model(X), atol=1e-5)
+
+
+def test_a_list_of_settings_that_is_replaced_is_noticed():
+    inputs = keras.Input((40, 1))
+    scaled = keras.layers.Rescaling([1.0])(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(scaled)))
+    before = explain(model, X, [0] * 5, "gradient")
+    model.layers[1].scale = [10.0]
+    np.testing.assert_allclose(explain(model, X, [0] * 5, "gradient"), 10 * before, rtol=1e-5)
+
+
+def test_labels_of_any_whole_numbers_are_taken():
+    model = small_network(1)
+    expected = explain(model, X, [2] * 5)
+    for dtype in ("uint8", "int16", "uint64"):
+        np.testing.assert_array_equal(explain(model, X, np.full(5, 2, dtype)), expected)
+
+
+def test_without_graphs_it_says_so():
+    tf.config.run_functions_eagerly(True)
+    try:
+        with pytest.raises(ValueError, match="Graphs are needed"):
+            explain(small_network(1), X)
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
 def test_a_graph_takes_batches_of_any_length_and_is_traced_once():
     traced = []
 

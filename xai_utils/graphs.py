@@ -2,8 +2,9 @@
 
 To build a graph takes longer than to explain a sample with it. So :func:`kept` and :func:`graph` keep
 what they build with the model that it was built of, and build it anew when the model is another one:
-when its layers, their activations or settings, what is trainable or the variables that hold its
-weights were replaced. The values of the weights are read at every call.
+when its layers, their activations or other settings, what is trainable or the variables that hold its
+weights were replaced. The values of the weights are read at every call. An array that belongs to a layer
+and is written into, not replaced, is not noticed.
 """
 
 import functools
@@ -13,8 +14,8 @@ import keras
 import tensorflow as tf
 
 _kept = weakref.WeakKeyDictionary()  # model: (its state, {what was built: the result})
-CONTAINERS = (list, dict, set)  # Keras writes down in them how often a layer was called
-PLAIN = (bool, int, float, str, tuple)
+BOOKKEEPING = ("_inbound_nodes", "_outbound_nodes", "_losses", "_loss_ids")  # of Keras: what was called
+PLAIN = (bool, int, float, str, tuple, type(None))
 
 
 def kept(build):
@@ -47,6 +48,8 @@ def graph(function):
 
     @functools.wraps(function)
     def run(model, *arrays, **settings):
+        if tf.config.functions_run_eagerly():
+            raise ValueError("Graphs are needed: call tf.config.run_functions_eagerly(False)")
         if any(map(tf.is_symbolic_tensor, arrays)):
             return function(model, *arrays, **settings)
         given = [tf.convert_to_tensor(array) for array in arrays]
@@ -75,8 +78,18 @@ def _state(model):
     for layer in model._flatten_layers(include_self=False):
         state += (layer, layer.trainable)
         if not isinstance(layer, keras.Model):  # a model only holds layers, and what trains them
-            state += [value for value in vars(layer).values() if not isinstance(value, CONTAINERS)]
+            for name, value in vars(layer).items():
+                if name not in BOOKKEEPING:
+                    state += _things(value)
     return state
+
+
+def _things(value):
+    """A value, or what a list or dict holds that is plain."""
+    if not isinstance(value, (list, dict, set)):
+        return [value]
+    items = value.items() if isinstance(value, dict) else ((item,) for item in value)
+    return [item for item in items if all(isinstance(part, PLAIN) for part in item)]
 
 
 def _same(before, now):

@@ -66,7 +66,8 @@ def target_scores(model, x, target, *, score="logit"):
 
 def of_target(scores, target):
     """The scores ``(n,)`` of the target, which may be ``(1,)`` for all, among those of all classes."""
-    return tf.gather(scores, tf.broadcast_to(target, tf.shape(scores)[:1]), batch_dims=1)
+    target = tf.broadcast_to(tf.cast(target, tf.int64), tf.shape(scores)[:1])
+    return tf.gather(scores, target, batch_dims=1)
 
 
 CACHE = 64 * 2**20  # bytes of the largest output of a layer that a pass should not exceed
@@ -74,8 +75,14 @@ CACHE = 64 * 2**20  # bytes of the largest output of a layer that a pass should 
 
 @kept
 def passes_at_once(model, shape):
-    """How many samples ``(*space, channels)`` a pass takes best: what stays near the processor."""
-    outputs = keras.tree.flatten([made.output for made in _calls(model, keras.Input(shape))])
+    """How many samples ``(*space, channels)`` a pass takes best: what stays near the processor.
+
+    32 for a model whose layers are not known.
+    """
+    try:
+        outputs = keras.tree.flatten([made.output for made in _calls(model, keras.Input(shape))])
+    except ValueError:
+        return 32
     largest = max(math.prod(size or 1 for size in output.shape[1:]) for output in outputs)
     return max(1, min(1024, CACHE // (4 * largest)))
 
@@ -190,14 +197,17 @@ def dense_head(model, score="logit", layer=None):
         _scores(model, made, score)  # refuses what is no class score
         return DenseHead(pool, made.layer, lambda logits: _of_logits(logits, score))
     scores = _scores(model, calls[-1], score)
-    rest = keras.Model(made.output, scores) if scores is not made.output else lambda logits: logits
+    try:
+        rest = keras.Model(made.output, scores)
+    except ValueError:  # a way leads around the dense layer
+        return None
     return DenseHead(pool, made.layer, lambda given: rest(made.layer.activation(given)))
 
 
 @kept
-def class_activation_weights(model):
-    """What class activation mapping needs: the averaged layer's place, and the variable that holds the
-    weights ``(k, classes)``.
+def class_activation_layers(model):
+    """What class activation mapping needs: the averaged layer's place, and the dense layer whose kernel
+    holds the weights ``(k, classes)``.
 
     Raises ValueError where the last dense layer does not follow global average pooling.
     """
@@ -224,7 +234,7 @@ def class_activation_weights(model):
             "dense layer, without which class activation mapping is not defined: use grad_cam, "
             "which needs none"
         )
-    return features, calls[dense].layer.kernel
+    return features, calls[dense].layer
 
 
 @kept
@@ -342,15 +352,26 @@ def _scores(model, last, score):
     elif isinstance(last.layer, (layers.Softmax, layers.Activation)):
         logits = last.inputs[0]
     elif isinstance(last.layer, layers.Dense):
-        logits = keras.ops.matmul(last.inputs[0], last.layer.kernel)
-        if last.layer.use_bias:
-            logits = keras.ops.add(logits, last.layer.bias)
+        logits = _BeforeActivation(last.layer)(last.inputs[0])
     else:
         raise ValueError(
             f"The logits of {model.name} cannot be read, because its last layer, "
             f"{last.layer.name}, is no dense layer but has a softmax in it"
         )
     return _of_logits(logits, score)
+
+
+class _BeforeActivation(keras.layers.Layer):
+    """What a dense layer gives before its activation; its kernel may itself be computed, so it is read at
+    each call."""
+
+    def __init__(self, dense):
+        super().__init__(name=f"before_{dense.name}")
+        self.dense = dense
+
+    def call(self, x):
+        logits = keras.ops.matmul(x, self.dense.kernel)
+        return keras.ops.add(logits, self.dense.bias) if self.dense.use_bias else logits
 
 
 def _of_logits(logits, score):

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from tf_explain.core.integrated_gradients import IntegratedGradients
 
 from tests.attributions.test_cam import X, two_maps
@@ -156,3 +157,27 @@ def test_guided_backprop_knows_a_relu_layer_given_as_activation_and_refuses_a_mo
     smooth = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(inputs)))
     with pytest.raises(ValueError, match="has no ReLU"):
         explain(smooth, X, [0], "guided_backprop")
+
+
+def test_other_activations_made_of_relus_are_not_guided():
+    """PReLU is computed by two ReLUs: alone it is refused, before a ReLU its gradient is its own."""
+    inputs = keras.Input((4, 1))
+    bent = keras.layers.PReLU(alpha_initializer=keras.initializers.Constant(0.3))(inputs)
+    alone = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(bent)))
+    with pytest.raises(ValueError, match="has no ReLU"):
+        explain(alone, X, [0], "guided_backprop")
+    features = keras.layers.Conv1D(2, 1, activation="relu")(bent)
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(features)))
+    model.set_weights([np.full((4, 1), 0.3, np.float32), *two_maps().get_weights()])
+    kernel = model.layers[-1].get_weights()[0]
+    model.layers[-1].set_weights([-kernel, np.zeros(2)])  # B speaks for class 0, where x is -3
+    np.testing.assert_allclose(explain(model, X, [0], "guided_backprop")[0], [0, -0.3, 0, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["gradient", "grad_cam"])
+def test_a_score_without_a_gradient_is_refused(method):
+    inputs = keras.Input((16, 16, 3))
+    steps = keras.layers.Lambda(tf.round)(keras.layers.Conv2D(4, 3)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(steps)))
+    with pytest.raises(ValueError, match="no gradient"):
+        explain(model, some_inputs(2), [0] * 5, method)

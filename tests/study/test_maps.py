@@ -73,7 +73,7 @@ def test_whatever_a_map_depends_on_computes_it_anew(output, changed):
 @pytest.mark.parametrize(
     "module, before, after, count",
     [
-        ("attributions.gradients", 'unconnected_gradients="zero"', "", 5),
+        ("attributions.gradients", "tf.gradients(explained, x)", "tf.gradients(2 * explained, x)", 5),
         ("attributions.gradients", "steps=10", "steps=20", 0),  # of another method
         ("attributions", "astype(np.float32)", "astype(np.float16)", 5),  # in explain
         ("attributions", '"Guided Grad-CAM"', '"Guided"', 0),  # in the table of methods

@@ -82,8 +82,9 @@ def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, 
     """Explanation maps of ``method``, float32 ``(n, *space)``, for any Keras classifier.
 
     ``target`` is the class to explain, an int array ``(n,)``, by default the predicted one. At
-    most ``batch_size`` samples are in memory at once, and a sample's map does not depend on the
-    others in its batch. The same ``seed`` gives the same maps. ``options`` are the method's own.
+    most ``batch_size`` samples are explained at once; their masked or noisy copies go through the
+    network in batches of their own. A sample's map does not depend on the others in its batch. The
+    same ``seed`` gives the same maps. ``options`` are the method's own.
 
     Raises ValueError for an unknown method or option, a count below 1, and input of the wrong shape
     or with NaN or infinite values.
@@ -147,4 +148,4 @@ def _checked_target(model, target, count):
         )
     if target.min() < 0 or target.max() >= classes:
         raise ValueError(f"target has classes outside 0 to {classes - 1}")
-    return target
+    return target.astype(np.int64)

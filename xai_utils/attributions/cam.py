@@ -4,8 +4,6 @@ All but :func:`cam` keep the positive part and are enlarged to the input's resol
 k-th feature map of ``layer``, ``y`` the target's score, ``Z`` the number of positions.
 """
 
-import math
-
 import numpy as np
 import tensorflow as tf
 from scipy import ndimage
@@ -14,7 +12,7 @@ from xai_utils.attributions.gradients import guided_backprop, slope
 from xai_utils.graphs import graph
 from xai_utils.models import (
     batches,
-    class_activation_weights,
+    class_activation_layers,
     dense_head,
     feature_model,
     head_model,
@@ -31,9 +29,10 @@ def cam(model, x, target, *, upsampling="bilinear"):
     ``M = Σ_k w_k A^k``, signed, for networks that end in global average pooling and one dense
     layer; elsewhere ValueError. The layer is the one that is averaged. One forward pass.
     """
-    layer, weights = class_activation_weights(model)
+    layer, dense = class_activation_layers(model)
     _, features = features_of(model, x, score="logit", layer=layer)
-    maps = tf.reduce_sum(_per_channel(tf.gather(tf.transpose(weights), target), x) * features, axis=-1)
+    weights = tf.gather(tf.transpose(dense.kernel), target)
+    maps = tf.reduce_sum(_per_channel(weights, x) * features, axis=-1)
     return upsample(maps, x.shape[1:-1], upsampling)
 
 
@@ -94,7 +93,7 @@ def score_cam(model, x, target, *, score="logit", layer=None, upsampling="biline
                 model, *given, score=score, upsampling=upsampling
             )
     weights = tf.nn.softmax(seen, axis=1)  # y(0), the same for all, cancels
-    return _weighted(features, _per_channel(weights, x), x, upsampling)
+    return _weighted(features, _per_channel(weights, x), x, upsampling).numpy()
 
 
 def ablation_cam(model, x, target, *, score="logit", layer=None, upsampling="bilinear"):
@@ -104,7 +103,8 @@ def ablation_cam(model, x, target, *, score="logit", layer=None, upsampling="bil
     which for a negative score would turn the map around. One forward pass, and one of the layers
     after ``layer`` for each channel; where these are dense layers behind poolings, a matrix product.
     """
-    behind_dense = dense_head(model, score, layer) is not None
+    # The log odds of all classes are too large a table for all channels at once.
+    behind_dense = score != "log_odds" and dense_head(model, score, layer) is not None
     ablated = _ablated_before_dense if behind_dense else _ablated_one_by_one
     return ablated(model, x, target, score=score, layer=layer, upsampling=upsampling)
 
@@ -137,7 +137,7 @@ def _ablated_one_by_one(model, x, target, *, score, layer, upsampling):
             given = features[one], target[one], channels[part]
             without[index, part] = _scores_without(model, *given, score=score, layer=layer)
     weights = _lost(scores[np.arange(len(x)), target], without, x)
-    return _weighted(features, weights, x, upsampling)
+    return _weighted(features, weights, x, upsampling).numpy()
 
 
 @graph
@@ -177,7 +177,7 @@ def integrated_grad_cam(
     for step in range(1, steps + 1):
         point = baseline + step / steps * (x - baseline)
         total += _step(model, point, target, start, score=score, layer=layer) / steps
-    return upsample(total, x.shape[1:-1], upsampling)
+    return upsample(total, x.shape[1:-1], upsampling).numpy()
 
 
 @graph
@@ -206,7 +206,7 @@ def upsample(maps, space, kind="bilinear"):
     """
     if kind == "bilinear":
         # a signal is an image one pixel wide
-        image = tf.reshape(maps, (-1, maps.shape[1], math.prod(maps.shape[2:]), 1))
+        image = maps[..., np.newaxis] if len(space) == 2 else maps[..., np.newaxis, np.newaxis]
         return tf.reshape(tf.image.resize(image, (*space, 1)[:2]), (-1, *space))
     if kind == "cubic_spline":
         for fine, coarse in zip(space, maps.shape[1:]):  # a spline is linear in what it goes through
@@ -233,7 +233,7 @@ def scores_behind(model, x, target, coarse, *, score, upsampling="bilinear"):
 def features_and_gradient(model, x, target, *, score, layer):
     """The layer's feature maps and the gradient of the score there."""
     scores, features = _map_model(model, score, layer)(x, training=False)
-    gradient = slope(tf.gather(scores, target, batch_dims=1), features)
+    gradient = slope(of_target(scores, target), features)
     return tf.cast(features, tf.float32), tf.cast(gradient, tf.float32)
 
 

@@ -1,15 +1,17 @@
 """Methods that follow the gradient of the score back to the input."""
 
+import contextlib
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tf_explain.core.integrated_gradients import IntegratedGradients
 from tf_explain.utils.image import transform_to_normalized_grayscale
 
 from xai_utils.attributions.controls import generators
-from xai_utils.graphs import graph
-from xai_utils.models import batches, of_target, passes_at_once, target_scores
+from xai_utils.graphs import graph, kept
+from xai_utils.models import batches, of_target, passes_at_once, score_model, target_scores
 
 
 @graph
@@ -45,7 +47,8 @@ def smooth_grad(model, x, target, *, score="logit", noise=0.15, samples=16, seed
         drawn = [[rng.standard_normal(x.shape[1:], np.float32) for rng in rngs] for _ in range(copies)]
         noisy = (x + sigma * np.stack(drawn)).reshape(-1, *x.shape[1:])
         slopes = input_gradient(model, noisy, np.tile(target, copies), score=score)
-        total += slopes.reshape(copies, *x.shape).sum(axis=0)
+        for one in slopes.reshape(copies, *x.shape):  # in the same order, however many go together
+            total += one
     return np.abs(total / samples).max(axis=-1)
 
 
@@ -153,12 +156,7 @@ def guided_backprop(model, x, target, *, score="logit"):
     ReLU is refused. It shows edges rather than reasons: much of it does not depend on the target
     (Nie 2018). One forward and one backward pass.
     """
-    operations = tf.compat.v1.get_default_graph()
-    before = len(operations.get_operations())
-    with operations.gradient_override_map({"Relu": _guided_relu.__name__}):
-        explained = target_scores(model, x, target, score=score)
-    if not any(made.type == "Relu" for made in operations.get_operations()[before:]):
-        raise ValueError("The model has no ReLU, without which guided backpropagation is the gradient")
+    explained = of_target(_guided_model(model, score)(x, training=False), target)
     return tf.reduce_sum(slope(explained, x), axis=-1)
 
 
@@ -207,9 +205,47 @@ def tf_explain_scaled(x):
     return np.stack(maps).reshape(x.shape[:-1])
 
 
-@tf.RegisterGradient("_guided_relu")
-def _guided_relu(relu, upstream):
-    return tf.raw_ops.ReluGrad(gradients=tf.nn.relu(upstream), features=relu.outputs[0])
+@kept
+def _guided_model(model, score):
+    """The scores with another way back: through the layers with a ReLU, whose weights are shared."""
+    found = []
+
+    def guide(layer):
+        if not (_is_relu(layer) or _is_relu(getattr(layer, "activation", None))):
+            return layer
+        found.append(layer)
+        return _Guided(layer)
+
+    guided = keras.models.clone_model(score_model(model, score), clone_function=guide)
+    if not found:
+        raise ValueError("The model has no ReLU, without which guided backpropagation is the gradient")
+    return guided
+
+
+class _Guided(keras.layers.Layer):
+    """A layer with a ReLU whose gradient is guided."""
+
+    def __init__(self, layer):
+        super().__init__(name=f"guided_{layer.name}", dtype=layer.dtype_policy)
+        self.layer = layer
+
+    def call(self, x):
+        with tf.compat.v1.get_default_graph().gradient_override_map({"Relu": GUIDED}):
+            return self.layer(x)
+
+
+def _is_relu(activation):
+    if isinstance(activation, keras.layers.ReLU):
+        return activation.max_value is None and not (activation.negative_slope or activation.threshold)
+    return activation is keras.activations.relu
+
+
+GUIDED = "xai_utils guided ReLU"
+with contextlib.suppress(KeyError):  # it is known already where the module is loaded again
+
+    @tf.RegisterGradient(GUIDED)
+    def _guided_relu(relu, upstream):
+        return tf.raw_ops.ReluGrad(gradients=tf.nn.relu(upstream), features=relu.outputs[0])
 
 
 @graph
@@ -219,4 +255,8 @@ def input_gradient(model, x, target, *, score="logit"):
 
 
 def slope(explained, x):
-    return tf.gradients(explained, x, unconnected_gradients="zero")[0]
+    """The gradient of scores at what they were computed from, tensors."""
+    found = tf.gradients(explained, x)[0]
+    if found is None:
+        raise ValueError("The score has no gradient here: on the way is a layer that cannot be derived")
+    return found

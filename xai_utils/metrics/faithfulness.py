@@ -297,6 +297,11 @@ def completeness_gap(model, x, target, maps, baseline=0.0):
     As a share of that change, of at least half a unit (Sundararajan 2017, prop. 1).
     """
     start = np.broadcast_to(np.float32(baseline), x.shape)
-    change = target_scores(model, x, target) - target_scores(model, start, target)
+    parts = batches(len(x), passes_at_once(model, x.shape[1:]))
+    end, begin = (
+        np.concatenate([target_scores(model, at[part], target[part]) for part in parts])
+        for at in (x, start)
+    )
+    change = end - begin
     sums = maps.reshape(len(maps), -1).sum(axis=1)
     return np.abs(sums - change) / np.maximum(np.abs(change), 0.5)
