@@ -22,6 +22,7 @@ import keras
 import numpy as np
 
 from xai_utils.attributions.surrogates import segments_of
+from xai_utils.models import passes_at_once
 from xai_utils.networks.architectures import shallow_cnn, vgg7
 
 HERE = Path(__file__).parent / "peers"
@@ -74,7 +75,8 @@ def write_networks(folder, names):
         x = np.random.default_rng(0).random((64, *shape), np.float32)
         target = np.full(len(x), network.predict_on_batch(x[:1]).argmax())
         segments = np.stack([segments_of(one, 40) for one in x])
-        np.savez(folder / f"{name}.npz", x=x, target=target, segments=segments)
+        size = passes_at_once(network, shape)
+        np.savez(folder / f"{name}.npz", x=x, target=target, segments=segments, size=size)
         weights, layers = {}, []
         for layer in network.layers:
             own = {f"{layer.name}/{index}": array for index, array in enumerate(layer.get_weights())}

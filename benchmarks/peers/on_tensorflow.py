@@ -34,11 +34,11 @@ OURS = [
 ]  # fmt: skip
 
 
-def ours(method, network, x, target, segments):
+def ours(method, network, x, target, segments, size):
     return explain(network, x, target, method, **OPTIONS.get(method, {}))
 
 
-def forward(network, x, target, segments):
+def forward(network, x, target, segments, size):
     return predict(network, x)[:, 0]
 
 
@@ -61,7 +61,8 @@ def by_hand(network, x, target):
 def tf_explain_grad_cam(network, x, target):
     given = network, x, LAYERS[network.name], int(target[0])
     features, gradients = GradCAM.get_gradients_and_filters(*given, False)
-    return GradCAM.generate_ponderated_output(features, gradients)
+    maps = tf.nn.relu(GradCAM.generate_ponderated_output(features, gradients))
+    return tf.image.resize(maps[..., tf.newaxis], (*x.shape[1:-1], 1)[:2])
 
 
 def tf_explain_gradient(network, x, target):
@@ -78,11 +79,12 @@ def tf_explain_noise(network, x, target):
     return SmoothGrad.get_averaged_gradients(noisy, network, int(target[0]), 10)
 
 
-def in_parts(explained, size):
-    """As many inputs at a time as take no more memory than ours."""
+def in_parts(explained, copies=1):
+    """As many inputs at a time as ours; where each goes through in copies, as many copies."""
 
-    def explained_in_parts(network, x, target, segments):
-        parts = [slice(start, start + size) for start in range(0, len(x), size)]
+    def explained_in_parts(network, x, target, segments, size):
+        many = 32 if copies == 1 else max(1, size // copies)
+        parts = [slice(start, start + many) for start in range(0, len(x), many)]
         return np.concatenate([explained(network, x[part], target[part]) for part in parts])
 
     return explained_in_parts
@@ -90,11 +92,11 @@ def in_parts(explained, size):
 
 METHODS = {("ours", method): partial(ours, method) for method in OURS} | {
     ("ours", "forward"): forward,
-    ("by hand", "gradient"): in_parts(by_hand, 32),
-    ("tf-explain", "grad_cam"): in_parts(tf_explain_grad_cam, 32),
-    ("tf-explain", "gradient"): in_parts(tf_explain_gradient, 32),
-    ("tf-explain", "integrated_gradients"): in_parts(tf_explain_path, 4),
-    ("tf-explain", "smooth_grad"): in_parts(tf_explain_noise, 4),
+    ("by hand", "gradient"): in_parts(by_hand),
+    ("tf-explain", "grad_cam"): in_parts(tf_explain_grad_cam),
+    ("tf-explain", "gradient"): in_parts(tf_explain_gradient),
+    ("tf-explain", "integrated_gradients"): in_parts(tf_explain_path, 10),
+    ("tf-explain", "smooth_grad"): in_parts(tf_explain_noise, 10),
 }
 
 if __name__ == "__main__":

@@ -131,19 +131,19 @@ def first(x):
     return torch.tensor(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
 
 
-def in_parts(explained, network, x, target, segments, size=32):
-    """Maps of 32 inputs at a time."""
+def in_parts(explained, network, x, target, segments, size):
+    """Maps of 32 inputs at a time; ``size`` copies of them may go through the network at once."""
     maps = []
-    for start in range(0, len(x), size):
-        part = slice(start, start + size)
-        made = explained(network, first(x[part]), torch.tensor(target[part]), segments[part])
+    for start in range(0, len(x), 32):
+        part = slice(start, start + 32)
+        made = explained(network, first(x[part]), torch.tensor(target[part]), segments[part], size)
         maps.append(np.asarray(made.detach() if torch.is_tensor(made) else made))
     return np.concatenate(maps)
 
 
-def captum(make, reduce, **options):
-    def explained(network, x, target, segments):
-        return reduce(make(network).attribute(x, target=target, **options))
+def captum(make, reduce, options=lambda count, size: {}):
+    def explained(network, x, target, segments, size):
+        return reduce(make(network).attribute(x, target=target, **options(len(x), size)))
 
     return lambda *given: in_parts(explained, *given)
 
@@ -156,7 +156,7 @@ def summed(maps):
     return maps.sum(1)
 
 
-def captum_grad_cam(network, x, target, segments):
+def captum_grad_cam(network, x, target, segments, size):
     maps = attr.LayerGradCam(network, network.last).attribute(x, target, relu_attributions=True)
     return attr.LayerAttribution.interpolate(
         maps, x.shape[2:], "linear" if x.ndim == 3 else "bilinear"
@@ -166,13 +166,13 @@ def captum_grad_cam(network, x, target, segments):
 def surrogate(make):
     """LIME and Kernel SHAP of Captum take one input a call."""
 
-    def explained(network, x, target, segments):
+    def explained(network, x, target, segments, size):
         parts = torch.tensor(segments)[:, None].expand(-1, x.shape[1], *segments.shape[1:])
         explainer = make(network)
         maps = [
             explainer.attribute(
                 x[index : index + 1], target=int(label), feature_mask=parts[index : index + 1],
-                n_samples=100, perturbations_per_eval=32,
+                n_samples=100, perturbations_per_eval=size,
             )
             for index, label in enumerate(target)
         ]  # fmt: skip
@@ -182,16 +182,16 @@ def surrogate(make):
 
 
 def grad_cam(kind):
-    def explained(network, x, target, segments):
+    def explained(network, x, target, segments, size):
         with getattr(pytorch_grad_cam, kind)(network, [network.last]) as cam:
-            cam.batch_size = 32
+            cam.batch_size = max(32, size)
             return cam(x, [ClassifierOutputTarget(int(label)) for label in target])
 
     return lambda *given: in_parts(explained, *given)
 
 
 def of_quantus(method, **options):
-    def explained(network, x, target, segments):
+    def explained(network, x, target, segments, size):
         if method == "GradCam":
             options["gc_layer"] = network.last
         return quantus.explain(network, x, target, method=method, **options)[:, 0]
@@ -206,11 +206,17 @@ METHODS = {
     ("Captum", "guided_backprop"): captum(attr.GuidedBackprop, summed),
     ("Captum", "guided_grad_cam"): captum(lambda network: attr.GuidedGradCam(network, network.last), summed),
     ("Captum", "integrated_gradients"): captum(
-        attr.IntegratedGradients, summed, n_steps=10, method="riemann_middle", internal_batch_size=32
+        attr.IntegratedGradients, summed,
+        lambda count, size: {
+            "n_steps": 10, "method": "riemann_middle", "internal_batch_size": max(size, count),
+        },
     ),
     ("Captum", "smooth_grad"): captum(
         lambda network: attr.NoiseTunnel(attr.Saliency(network)), steepest,
-        nt_type="smoothgrad", nt_samples=10, nt_samples_batch_size=1, stdevs=0.15, abs=False,
+        lambda count, size: {
+            "nt_type": "smoothgrad", "nt_samples": 10, "stdevs": 0.15, "abs": False,
+            "nt_samples_batch_size": min(10, max(1, size // count)),
+        },
     ),
     ("Captum", "lime"): surrogate(attr.Lime),
     ("Captum", "shap"): surrogate(attr.KernelShap),

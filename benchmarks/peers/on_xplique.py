@@ -28,16 +28,16 @@ CLASSES = {
 _explainers = {}
 
 
-def explained(method, network, x, target, segments):
+def explained(method, network, x, target, segments, size):
     """The explainer is made once, as its users make it."""
     if (method, network) not in _explainers:
         _explainers.clear()
         _explainers[method, network] = CLASSES[method](
-            network, batch_size=32, **OPTIONS.get(method, {})
+            network, batch_size=max(32, size), **OPTIONS.get(method, {})
         )
     explainer = _explainers[method, network]
     if method in ("lime", "shap"):
-        numbers = {one.tobytes(): parts for one, parts in zip(x, segments)}
+        numbers = {one.tobytes(): np.int32(parts) for one, parts in zip(x, segments)}
         explainer.map_to_interpret_space = lambda one: numbers[np.float32(one).tobytes()]
     classes = network.output_shape[-1]
     maps = explainer(x, tf.one_hot(target, classes))

@@ -13,8 +13,9 @@ def serve(load, methods):
     """Answer one question a line, in JSON, until there are no more.
 
     ``load(folder, network)`` makes a network of what :mod:`peers` left in the folder; ``methods`` is
-    ``{(library, method): function}`` of a network, inputs ``(n, *space, channels)``, targets and the
-    segments of each input, that returns maps ``(n, *space)``.
+    ``{(library, method): function}`` of a network, inputs ``(n, *space, channels)``, targets, the segments
+    of each input, and how many copies of inputs may go through the network at once, as many as ours do;
+    it returns maps ``(n, *space)``.
     """
     folder, answers = Path(sys.argv[1]), os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
@@ -29,7 +30,7 @@ def serve(load, methods):
         inputs = [given[part][: asked["count"]] for part in ("x", "target", "segments")]
         try:
             started = time.perf_counter()
-            maps = methods[asked["library"], asked["method"]](network, *inputs)
+            maps = methods[asked["library"], asked["method"]](network, *inputs, int(given["size"]))
             answer = {"seconds": time.perf_counter() - started}
             if asked["keep"]:
                 np.save(folder / "maps.npy", np.asarray(maps))
