@@ -1,7 +1,7 @@
 """How fast our methods are beside those of Xplique, tf-explain, Captum, pytorch-grad-cam and Quantus.
 
-``python benchmarks/peers.py`` takes about an hour, the first time ten minutes more, for it installs the
-other libraries into environments of their own, ``benchmarks/peers/.NAME``, as their lock files say. All
+``python benchmarks/peers.py`` first installs the other libraries into environments of their own,
+``benchmarks/peers/.NAME``, as their lock files say; pip must find PyTorch's builds for the processor. All
 explain the same images by networks with the same weights; every library has a process of its own, of
 which one works at a time. For each network and method it asks one library after the other, ``ROUNDS``
 times: how long for one image, and for many. It prints, as a table, images a second of ours and of each
@@ -92,7 +92,10 @@ def write_networks(folder, names):
                     "inputs": [] if isinstance(layer, keras.layers.InputLayer) else before,
                 }
             )
-        about = {"layers": layers, "last_convolution": last}
+        about = {
+            "layers": layers,
+            "last_convolution": last,
+        }
         (folder / f"{name}.json").write_text(json.dumps(about, default=repr))
         np.savez(folder / f"{name}_weights.npz", **weights)
 
@@ -104,16 +107,8 @@ def python_of(environment):
     place, lock = HERE / f".{environment}", HERE / f"{environment}.lock"
     if not (place / "made").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
-        install = [
-            place / "bin" / "python",
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--require-hashes",
-            "--no-deps",
-        ]
-        subprocess.run([*install, "-r", lock], check=True)
+        how = ["--quiet", "--require-hashes", "--no-deps", "-r", lock]
+        subprocess.run([place / "bin" / "python", "-m", "pip", "install", *how], check=True)
         (place / "made").touch()
     return place / "bin" / "python"
 

@@ -1,6 +1,7 @@
 """Our methods and those of tf-explain, in the environment of the project."""
 
 import functools
+import json
 from functools import partial
 
 import keras
@@ -15,12 +16,6 @@ from tf_explain.core.vanilla_gradients import VanillaGradients
 from xai_utils.attributions import explain
 from xai_utils.models import predict
 
-LAYERS = {
-    "vgg7": "conv2d_3",
-    "shallow_cnn": "conv1d_2",
-    "resnet50": "conv5_block3_out",
-    "mobilenetv2": "out_relu",
-}
 OPTIONS = {
     "integrated_gradients": {"steps": 10, "limit": 1},
     "smooth_grad": {"samples": 10},
@@ -59,7 +54,7 @@ def by_hand(network, x, target):
 
 
 def tf_explain_grad_cam(network, x, target):
-    given = network, x, LAYERS[network.name], int(target[0])
+    given = network, x, network.last_convolution, int(target[0])
     features, gradients = GradCAM.get_gradients_and_filters(*given, False)
     maps = tf.nn.relu(GradCAM.generate_ponderated_output(features, gradients))
     return tf.image.resize(maps[..., tf.newaxis], (*x.shape[1:-1], 1)[:2])
@@ -99,5 +94,12 @@ METHODS = {("ours", method): partial(ours, method) for method in OURS} | {
     ("tf-explain", "smooth_grad"): in_parts(tf_explain_noise, 10),
 }
 
+
+def load(folder, name):
+    network = keras.models.load_model(folder / f"{name}.keras")
+    network.last_convolution = json.loads((folder / f"{name}.json").read_text())["last_convolution"]
+    return network
+
+
 if __name__ == "__main__":
-    serve(lambda folder, name: keras.models.load_model(folder / f"{name}.keras"), METHODS)
+    serve(load, METHODS)
