@@ -14,7 +14,8 @@ import keras
 import tensorflow as tf
 
 _kept = weakref.WeakKeyDictionary()  # model: (its state, {what was built: the result})
-BOOKKEEPING = ("_inbound_nodes", "_outbound_nodes", "_losses", "_loss_ids")  # of Keras: what was called
+CONTAINERS = (list, dict, set)
+BOOKKEEPING = {name for name, value in vars(keras.layers.Layer()).items() if isinstance(value, CONTAINERS)}
 PLAIN = (bool, int, float, str, tuple, type(None))
 
 
@@ -53,19 +54,22 @@ def graph(function):
         if any(map(tf.is_symbolic_tensor, arrays)):
             return function(model, *arrays, **settings)
         given = [tf.convert_to_tensor(array) for array in arrays]
-        specs = tuple(tf.TensorSpec((None, *one.shape[1:]), one.dtype) for one in given)
-        made = _traced(model, function, specs, **settings)(*given)
-        return tuple(map(_array, made)) if isinstance(made, tuple) else _array(made)
+        kinds = tuple((*one.shape[1:], one.dtype) for one in given)
+        made = _traced(model, function, kinds, **settings)(*given)
+        return tuple(map(_array, made)) if isinstance(made, (list, tuple)) else _array(made)
 
     return run
 
 
 @kept
-def _traced(model, function, specs, **settings):
+def _traced(model, function, kinds, **settings):
+    """The graph for tensors of these kinds: the sizes of all axes but the first, and the type."""
     alive = weakref.ref(model)
-    return tf.function(
+    specs = [tf.TensorSpec((None, *size), dtype) for *size, dtype in kinds]
+    traced = tf.function(
         lambda *tensors: function(alive(), *tensors, **settings), input_signature=specs, autograph=False
     )
+    return traced.get_concrete_function()  # to choose it at each call takes as long as a small network
 
 
 def _array(tensor):
@@ -77,24 +81,26 @@ def _state(model):
     state = [model.trainable]
     for layer in model._flatten_layers(include_self=False):
         state += (layer, layer.trainable)
-        if not isinstance(layer, keras.Model):  # a model only holds layers, and what trains them
-            for name, value in vars(layer).items():
-                if name not in BOOKKEEPING:
-                    state += _things(value)
+        if isinstance(layer, keras.Model):  # which only holds layers, and what trains them
+            continue
+        for name, value in vars(layer).items():
+            if not isinstance(value, CONTAINERS):
+                state.append(value)
+            elif name not in BOOKKEEPING:
+                state += _plain_items(value)
     return state
 
 
-def _things(value):
-    """A value, or what a list or dict holds that is plain."""
-    if not isinstance(value, (list, dict, set)):
-        return [value]
-    items = value.items() if isinstance(value, dict) else ((item,) for item in value)
+def _plain_items(container):
+    """What a list or dict holds that is plain: the rest is of Keras, or is a layer and comes by itself."""
+    items = container.items() if isinstance(container, dict) else ((item,) for item in container)
     return [item for item in items if all(isinstance(part, PLAIN) for part in item)]
 
 
 def _same(before, now):
     """Whether two states are the same things, or plain values that are equal."""
     return len(before) == len(now) and all(
-        old is new or (isinstance(old, PLAIN) and type(old) is type(new) and old == new)
+        isinstance(old, PLAIN) and type(old) is type(new) and old == new
         for old, new in zip(before, now)
+        if old is not new
     )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+LEAST = 0.3  # seconds: what takes less is done again and again, as a warm call takes
+
 
 def serve(load, methods):
     """Answer one question a line, in JSON, until there are no more.
@@ -29,9 +31,11 @@ def serve(load, methods):
         network, given = loaded[name]
         inputs = [given[part][: asked["count"]] for part in ("x", "target", "segments")]
         try:
-            started = time.perf_counter()
-            maps = methods[asked["library"], asked["method"]](network, *inputs, int(given["size"]))
-            answer = {"seconds": time.perf_counter() - started}
+            calls, started = 0, time.perf_counter()
+            while calls == 0 or time.perf_counter() - started < LEAST:
+                maps = methods[asked["library"], asked["method"]](network, *inputs, int(given["size"]))
+                calls += 1
+            answer = {"seconds": (time.perf_counter() - started) / calls}
             if asked["keep"]:
                 np.save(folder / "maps.npy", np.asarray(maps))
         except Exception as error:  # the row says that this library cannot

@@ -12,10 +12,10 @@ To add a method, write one such function and one line in :data:`METHODS`.
 """
 
 import difflib
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from tqdm import tqdm
@@ -93,7 +93,7 @@ def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, 
         near = difflib.get_close_matches(method, METHODS) or METHODS
         raise ValueError(f"There is no method {method!r}; there are {', '.join(near)}")
     entry = METHODS[method]
-    known = list(inspect.signature(entry.function).parameters)[3:]
+    known = _options(entry.function)
     own = [name for name in known if name != "seed"]
     if unknown := sorted(set(options) - set(own)):
         raise ValueError(f"{method} has no option {', '.join(unknown)}; it has {own}")
@@ -106,7 +106,7 @@ def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, 
     target = _checked_target(model, target, len(x))
     if "seed" in known:
         options["seed"] = seed
-    function = partial(entry.function, model, **options)
+    function = functools.partial(entry.function, model, **options)
     parts = tqdm(
         batches(len(x), batch_size),
         desc=method,
@@ -116,6 +116,12 @@ def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, 
     )
     maps = [function(x[part], target[part]) for part in parts]
     return np.concatenate(maps).astype(np.float32)
+
+
+@functools.cache
+def _options(function):
+    """The names of what a method takes beside model, input and target."""
+    return list(inspect.signature(function).parameters)[3:]
 
 
 def _checked_input(model, x):

@@ -65,13 +65,12 @@ def integrated_gradients(
     misses its sum by more than ``tolerance`` of the change of F (of at least half a unit), one piece
     after the other is cut in three, whose middle one is known already. So the sum is right by
     construction, or as right as ``limit`` allows; single points, whose errors cancel in the sum, are
-    less so. Two forward passes, and from ``steps`` to ``limit`` forward and backward ones. About twice
-    ``steps`` maps are in memory for each sample of a batch.
+    less so. From ``steps`` to ``limit`` forward and backward passes, and two forward ones where the limit
+    leaves room for more than ``steps``. About twice ``steps`` maps are in memory for each sample of a
+    batch.
     """
     baseline = np.broadcast_to(np.float32(baseline), x.shape)
     each, space = np.arange(len(x)), tuple(range(1, x.ndim - 1))
-    change = _change(model, x, target, baseline, score=score)
-    allowed = tolerance * np.maximum(np.abs(change), 0.5)
 
     def rates(samples, places):
         """Maps of how fast the score changes at places of these samples' paths."""
@@ -86,6 +85,10 @@ def integrated_gradients(
         len(x), steps, *x.shape[1:-1]
     )
     maps = found.mean(axis=1)
+    if limit < steps + 2:
+        return maps
+    change = _change(model, x, target, baseline, score=score)
+    allowed = tolerance * np.maximum(np.abs(change), 0.5)
 
     def refine(group):
         """Cut pieces of these samples' paths until the maps sum up, or ``limit`` is reached."""
