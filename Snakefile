@@ -66,7 +66,7 @@ FACTS = {
 def files_read(wildcards):
     """The files behind the names in the table of notebooks."""
     names = NOTEBOOKS[wildcards.notebook]
-    jobs = [record(job) for job, about in JOBS.items() if job in names or about["work"] in names]
+    jobs = [record(job) for job, about in JOBS.items() if {job, *about["works"]} & set(names)]
     return [file for name in names for file in FACTS.get(name, [])] + jobs
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from scipy import ndimage
 
 from xai_utils.attributions.surrogates import segments_of
 from xai_utils.models import passes_at_once
@@ -30,7 +31,7 @@ from xai_utils.networks.architectures import shallow_cnn, vgg7
 
 HERE = Path(__file__).parent / "peers"
 ROUNDS = 5
-PATIENCE = 60  # seconds
+PATIENCE = 30  # seconds
 NETWORKS = {
     "vgg7": (lambda: vgg7(normalize=False), (224, 224, 3), "conv2d_3"),
     "shallow_cnn": (shallow_cnn, (40, 1), "conv1d_2"),
@@ -76,7 +77,9 @@ def write_networks(folder, names):
         network.layers[-1].activation = keras.activations.linear
         network.name = name
         network.save(folder / f"{name}.keras")
-        x = np.random.default_rng(0).random((64, *shape), np.float32)
+        # Smooth enough that superpixels find parts in it.
+        coarse = np.random.default_rng(0).random((64, *(4,) * (len(shape) - 1), shape[-1]), np.float32)
+        x = ndimage.zoom(coarse, (1, *(size / 4 for size in shape[:-1]), 1), order=1)
         target = np.full(len(x), network.predict_on_batch(x[:1]).argmax())
         segments = np.stack([segments_of(one, 40) for one in x])
         size = passes_at_once(network, shape)

@@ -82,23 +82,23 @@ def measure(kind, workers, threads):
 
 def seconds_of_full(rates, overhead, nodes):
     """The predicted seconds of the jobs of ``full``: the longest job, or all on so many cores."""
-    from xai_utils.study import plan, samples
+    from xai_utils.study import plan
 
     jobs = plan.jobs("full", "local", False, nodes * CORES)
     seconds = []
     for job in jobs.values():
-        if job["rule"] == "train":
-            continue
-        work = plan.WORK[job["work"]]
-        dataset = "tiles" if plan.dataset_of(work) == "hmt" else "signals"
-        count = samples.count("full", work.number[0]) * work.number[1] / job["part"][1]
-        if job["rule"] == "explain" or "again" in job["work"] or not work.after:
-            views = {"signals_sanity": 9, "tiles_sanity": 11}.get(job["work"], 1)
-            each = views * sum(1 / rates[f"{dataset} {method}"] for method in job["methods"])
-        else:  # of the settings of the audit, the rates are about a tenth
-            share = 1 if job["methods"] else 0.1
-            each = share * (len(job["methods"]) or 11) / rates[f"{dataset} audit"]
-        seconds.append(overhead + count * each)
+        seconds.append(overhead * (job["rule"] != "train"))
+        for name, methods in job["works"].items():
+            work = plan.WORK[name]
+            dataset = "tiles" if plan.dataset_of(work) == "hmt" else "signals"
+            count = plan.number_of("full", work) / job["part"][1]
+            if job["rule"] == "explain" or "again" in name or not work.after:
+                views = {"signals_sanity": 9, "tiles_sanity": 11}.get(name, 1)
+                each = views * sum(1 / rates[f"{dataset} {method}"] for method in methods)
+            else:  # of the settings of the audit, the rates are about a tenth
+                share = 1 if methods else 0.1
+                each = share * (len(methods) or 11) / rates[f"{dataset} audit"]
+            seconds[-1] += count * each
     return max(max(seconds), sum(seconds) / (nodes * CORES))
 
 

@@ -111,7 +111,7 @@ def test_the_quick_profile_from_nothing(local, monkeypatch):
     _check_report(output / "report/build/quick")
     _check_links(output / "report/build/quick")
     _check_pdf_without_tex(output, monkeypatch)
-    assert re.search(r"^explain-tiles-all-0  \d+ s$", said, flags=re.M), "a line a stage"
+    assert re.search(r"^explain-small-hmt-0  \d+ s$", said, flags=re.M), "a line a stage"
 
 
 @whole
@@ -151,7 +151,7 @@ def test_what_a_change_rebuilds(local, checkout):
         return {
             name
             for name, job in every.items()
-            if job["rule"] == rule and set(methods) & set(job.get("methods", ()))
+            if job["rule"] == rule and any(set(methods) & set(own) for own in job["works"].values())
         }
 
     def readers(of):
@@ -176,7 +176,7 @@ def test_what_a_change_rebuilds(local, checkout):
     assert edited == {"02_mnist1d_classify"}
     # A metric: its scores. A method: its maps and what reads them.
     edited = after("xai_utils/metrics/sanity.py", "win_size=7", "win_size=5")
-    assert edited == notebooks | {name for name in every if "sanity" in name}
+    assert edited == notebooks | {n for n, job in every.items() if "sanity" in str(job["works"])}
     edited = after("xai_utils/attributions/masks.py", "keep=0.5", "keep=0.6")
     assert edited == notebooks | readers(jobs("explain", "rise") | jobs("score", "rise"))
     # The recipe: the training and all that its network is asked.
@@ -278,7 +278,7 @@ def _check_results(folder):
     facts = json.loads((folder / "run.json").read_text())
     assert facts["plan"]["networks"]["signal_epochs"] == 15
     assert facts["parameters"]["05_hmt_explain"]["EXPLORED_PER_CLASS"] == 4
-    assert facts["jobs"]["explain-tiles-all-0"]["processor"] and len(facts["commits"]) == 10
+    assert facts["jobs"]["explain-small-hmt-0"]["processor"] and len(facts["commits"]) == 10
 
 
 def _check_report(folder):

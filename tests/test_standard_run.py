@@ -2,13 +2,15 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+from tf_explain.core.integrated_gradients import IntegratedGradients
 
 from xai_utils.attributions import METHODS
 from xai_utils.metrics import METRICS
 from xai_utils.run.files import REPOSITORY
-from xai_utils.study import published
+from xai_utils.study import published, samples
 
 RESULTS = REPOSITORY / "results" / "standard"
 
@@ -84,3 +86,17 @@ def test_the_leak_of_the_official_split(values):
 def test_the_explorer_of_the_standard_run_stays_small(values):
     data = (REPOSITORY / "report/build/standard/explorer/data").glob("*.js")
     assert 0 < sum(file.stat().st_size for file in data) < 60e6
+
+
+@pytest.mark.slow
+def test_tf_explains_map_is_the_librarys_on_every_tile(values):
+    """To the bit after the cast, though we take its path apart and ask for its black point once a class."""
+    own = samples.course_tiles("standard")
+    ours = published.step_maps(own, [published.LIBRARY])[published.LIBRARY]
+    library, different = IntegratedGradients(), []
+    for place, (name, label) in enumerate(zip(own.samples.names, own.target)):
+        one = slice(place, place + 1)
+        expected = library.explain((own.samples.x[one], None), own.model, int(label))
+        if not np.array_equal(ours[one][0], expected):
+            different.append(name)
+    assert len(own) == 496 and different == []

@@ -15,7 +15,9 @@ import tensorflow as tf
 
 _kept = weakref.WeakKeyDictionary()  # model: (its state, {what was built: the result})
 CONTAINERS = (list, dict, set)
-BOOKKEEPING = {name for name, value in vars(keras.layers.Layer()).items() if isinstance(value, CONTAINERS)}
+BOOKKEEPING = {
+    name for name, value in vars(keras.layers.Layer()).items() if isinstance(value, CONTAINERS)
+}
 PLAIN = (bool, int, float, str, tuple, type(None))
 
 

@@ -33,9 +33,9 @@ def test_every_work_is_cut_into_jobs_that_cover_it_once(profile, number):
     found = standard(profile=profile, number=number)
     for name, work in plan.WORK.items():
         for rule in ("explain", "score"):
-            own = [job for job in found.values() if (job["rule"], job["work"]) == (rule, name)]
+            own = [job for job in found.values() if job["rule"] == rule and name in job["works"]]
             assert bool(own) == (getattr(work, rule) is not None)
-            asked = [(method, job["part"][0]) for job in own for method in job["methods"] or [""]]
+            asked = [(m, job["part"][0]) for job in own for m in job["works"][name] or [""]]
             parts = {job["part"][1] for job in own}
             expected = [
                 (m, part) for part in range(max(parts, default=0)) for m in work.methods or [""]
@@ -48,9 +48,36 @@ def test_a_job_waits_for_jobs_only(profile):
     found = standard(profile=profile)
     for name, job in found.items():
         assert set(job["needs"]) <= found.keys() - {name}
-        if job["rule"] == "score" and plan.WORK[job["work"]].after:
-            explained = {method for need in job["needs"] for method in found[need].get("methods", ())}
-            assert set(job["methods"]) <= explained, "maps are explained before they are scored"
+        for work, methods in job["works"].items() if job["rule"] == "score" else ():
+            explained = {
+                method
+                for need in job["needs"]
+                for source in plan.WORK[work].after
+                for method in found[need]["works"].get(source, ())
+            }
+            asked = set(methods) if plan.WORK[work].after else set()
+            assert asked <= explained, "maps are explained before they are scored"
+
+
+@pytest.mark.parametrize("number, jobs", [(1, 1), (2, 2), (64, 2)])
+def test_works_of_few_samples_are_done_together(number, jobs):
+    quick = standard(profile="quick", number=number, source="synthetic", with_course=False)
+    explain = [job for job in quick.values() if job["rule"] == "explain" and "tiles" in job["works"]]
+    assert len(explain) == jobs and all("mosaics" in job["works"] for job in explain)
+    every = [set(job["works"]["tiles"]) for job in explain]
+    assert set.union(*every) == set(plan.CHEAP["hmt"])
+    assert {len(job["works"]) for name, job in standard().items() if "tiles-cheap" in name} == {1}
+
+
+def test_the_jobs_are_in_the_order_of_the_plan():
+    """Whatever the hash seed of the process that wrote them down."""
+    for rule in ("explain", "score"):
+        cut = [
+            next(iter(job["works"]))
+            for name, job in standard().items()
+            if job["rule"] == rule and "-small-" not in name
+        ]
+        assert cut == sorted(cut, key=list(plan.WORK).index)
 
 
 def test_there_are_more_jobs_for_more_workers():
@@ -62,7 +89,7 @@ def test_there_are_more_jobs_for_more_workers():
 
 def test_the_course_is_left_out_where_its_weights_or_the_tiles_are_not_here():
     def works(**changes):
-        return {job["work"] for job in standard(**changes).values()}
+        return {name for job in standard(**changes).values() for name in job["works"]}
 
     every = works()
     assert every - works(with_course=False) == {"course_signals", "course_tiles", "course_steps"}
@@ -72,9 +99,9 @@ def test_the_course_is_left_out_where_its_weights_or_the_tiles_are_not_here():
 MASKS, CAM, FAITHFULNESS = "attributions.masks", "attributions.cam", "metrics.faithfulness"
 EDITS = [
     # Of a method: its maps, and what reads them.
-    (MASKS, "keep=0.5", "keep=0.6", lambda job: "rise" in job.get("methods", ())),
-    (CAM, "tf.nn.relu(gradient)", "tf.abs(gradient)", lambda job: "grad_cam_pp" in job.get("methods", ())),
-    (MASKS, "threshold_otsu(later)", "later.mean()", lambda job: "sise" in job.get("methods", ())),
+    (MASKS, "keep=0.5", "keep=0.6", lambda job: "rise" in methods_of(job)),
+    (CAM, "tf.nn.relu(gradient)", "tf.abs(gradient)", lambda job: "grad_cam_pp" in methods_of(job)),
+    (MASKS, "threshold_otsu(later)", "later.mean()", lambda job: "sise" in methods_of(job)),
     # Of a metric: its scores.
     (FAITHFULNESS, "1 - masked_confidence / confidence", "0 * confidence", lambda job: scores(job, "drop_rate", "adcc")),
     (FAITHFULNESS, "def complexity(answers):", "def complexity(answers, more=0):", lambda job: scores(job, "complexity", "adcc")),
@@ -91,7 +118,12 @@ EDITS = [
 
 
 def scores(job, *names):
-    return job["rule"] == "score" and bool(set(names) & set(plan.WORK[job["work"]].metrics))
+    asked = {metric for work in job["works"] for metric in plan.WORK[work].metrics}
+    return job["rule"] == "score" and bool(set(names) & asked)
+
+
+def methods_of(job):
+    return {method for methods in job["works"].values() for method in methods}
 
 
 @pytest.mark.parametrize("module, before, after, concerns", EDITS)
@@ -124,8 +156,8 @@ def test_another_profile_concerns_the_jobs_that_read_it(monkeypatch, section):
     monkeypatch.setattr(samples, "profile_section", lambda _, name: known[name])
     changed = {name for name, job in standard().items() if old.get(name, {}).get("code") != job["code"]}
     if section == "options":
-        own = {name for name, job in old.items() if "rise" in job.get("methods", ())}
-        assert changed == {name for name in own if "signals" not in name}
+        own = {name for name, job in old.items() if "rise" in methods_of(job)}
+        assert changed == {name for name in own if "hmt" in name or "tiles" in name}
     elif section == "networks":
         assert changed == {"train-signals"}
     else:
@@ -140,7 +172,7 @@ def own(output):
     found = Samples(x, y, np.array([f"signal {place}" for place in range(7)]))
     fills = {"black": 0.0, "mean": x.mean(axis=0), "blur": samples.blurred}
     options = {"rise": {"masks": 6}}
-    views = {"noise": (small_network(1), Samples(x + 0.01, y, found.names))}
+    views = {"noise": (lambda: small_network(1), Samples(x + 0.01, y, found.names))}
     return SampleSet("mnist1d", small_network(1), found, y, options, fills, views=views)
 
 

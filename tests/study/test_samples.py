@@ -5,8 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from tests.conftest import small_network
+from tests.conftest import small_network, some_inputs
+from xai_utils import graphs
+from xai_utils.attributions import explain
 from xai_utils.data import DataError, Dataset, Samples, hmt, synthetic_tissue
+from xai_utils.metrics import sanity
+from xai_utils.models import fingerprint
 from xai_utils.study import samples
 
 
@@ -71,7 +75,8 @@ def _without_code(described):
 def test_a_set_is_taken_with_all_that_belongs_to_it():
     x = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
     own = Samples(x, np.array([0, 1, 2]), np.array(list("abc")))
-    views = {"noise": (small_network(1), Samples(x + 1, own.y, own.names))}
+    network = small_network(1)
+    views = {"noise": (lambda: network, Samples(x + 1, own.y, own.names))}
     every = samples.SampleSet(
         "mnist1d", small_network(1), own, own.y, {}, truth=np.eye(3, 4, dtype=bool), views=views
     )
@@ -79,7 +84,23 @@ def test_a_set_is_taken_with_all_that_belongs_to_it():
     assert some.samples.names.tolist() == ["c", "a"] and some.target.tolist() == [2, 0]
     assert some.truth.argmax(axis=1).tolist() == [2, 0]
     seen = some.view("noise")
-    assert seen.model is views["noise"][0] and np.array_equal(seen.samples.x, x[[2, 0]] + 1)
+    assert seen.model is network and np.array_equal(seen.samples.x, x[[2, 0]] + 1)
+
+
+def test_each_view_has_the_network_that_forgot_those_layers_and_is_traced_once():
+    x, model = some_inputs(1, 2), small_network(1)
+    own = Samples(x, np.array([0, 1]), np.array(list("ab")))
+    every = samples._with_views(samples.SampleSet("mnist1d", model, own, own.y, {}))
+    rules, traced = sanity.randomizations(model), set()
+    assert every.views.keys() == rules.keys() | {"noise"}
+    for name, layers in rules.items():
+        seen, alone = every.view(name), sanity.randomized(model, layers)
+        assert fingerprint(seen.model) == fingerprint(alone) != fingerprint(model)
+        maps = [explain(network, x, own.y, "grad_cam") for network in (seen.model, alone)]
+        np.testing.assert_array_equal(*maps)
+        traced.add(id(graphs._kept[seen.model][1]))
+    assert len(traced) == 1
+    assert every.view("noise").model is model
 
 
 def test_a_sample_is_known_by_its_content_wherever_it_stands():

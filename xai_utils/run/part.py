@@ -14,7 +14,6 @@ import os
 import shutil
 import time
 
-import nbformat
 import numpy as np
 import pandas as pd
 from IPython import get_ipython
@@ -169,9 +168,9 @@ def _parameters(notebook):
     if shell is None or not path.exists():
         return {}
     tagged = [
-        cell.source
-        for cell in nbformat.read(path, 4).cells
-        if "parameters" in cell.metadata.get("tags", [])
+        "".join(cell["source"])
+        for cell in json.loads(path.read_text())["cells"]
+        if "parameters" in cell["metadata"].get("tags", [])
     ]
     names = [target.id for line in ast.parse("\n".join(tagged)).body for target in line.targets]
     return {name: _plain(shell.user_ns[name]) for name in names}

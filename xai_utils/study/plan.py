@@ -181,7 +181,9 @@ class Work:
 
 
 SIGNALS, TILES, COURSE = "signals", "tiles", "course"
-ONE_JOB = {"mnist1d": 250, "hmt": 16}  # so few samples are one job for all methods
+# Works of so few samples are done together, in so many jobs: to start a job and to trace the graphs of
+# its methods takes longer than they do.
+FEW, TOGETHER = {"mnist1d": 1000, "hmt": 16}, {"mnist1d": 1, "hmt": 2}
 PUBLISHED_METHODS = (*STUDIED, "random")
 FAITHFUL = tuple(n for n in metrics.of_family(metrics.FAITHFULNESS) if n not in metrics.NEEDS_AGAIN)
 SAME = tuple(metrics.of_family(metrics.SAMENESS))
@@ -267,41 +269,83 @@ def jobs(profile, source, with_course, number):
         code = digest(code_of(function, NOT_FOLLOWED), wanted)
         if network == TILES and not wanted["retrain_hmt"]:
             continue
-        job = {"rule": "train", "work": network, "uses": [network], "priority": 3}
-        job |= {"needs": [], "code": code}
-        found[f"train-{network}"] = job
-    for name, work in WORK.items():
-        if COURSE in work.uses and (not with_course or (TILES in work.uses and source == "synthetic")):
-            continue
-        for rule in ("explain", "score"):
-            if getattr(work, rule):
+        job = {"rule": "train", "network": network, "works": {}, "uses": [network], "priority": 3}
+        found[f"train-{network}"] = job | {"needs": [], "code": code}
+    for rule in ("explain", "score"):  # what is scored waits for what explains it
+        small = {dataset: [] for dataset in FEW}
+        for name, work in WORK.items():
+            if getattr(work, rule) is None or not _is_here(work, source, with_course):
+                continue
+            if is_small(profile, work):
+                small[dataset_of(work)].append(name)
+            else:
                 found |= _cut(profile, name, rule, number, found)
+        for dataset, names in small.items():
+            found |= _together(profile, dataset, names, rule, number, found)
     return found
+
+
+def _is_here(work, source, with_course):
+    """Whether the network of a work is to be had, and the tiles that it was made for."""
+    return COURSE not in work.uses or (
+        with_course and (source != "synthetic" or TILES not in work.uses)
+    )
+
+
+def is_small(profile, work):
+    """Whether a work is done together with others. Those on the course's networks never are: they are
+    not cut by methods."""
+    return COURSE not in work.uses and number_of(profile, work) <= FEW[dataset_of(work)]
+
+
+def number_of(profile, work):
+    """About how many samples a work has."""
+    entry, times = work.number
+    return samples.count(profile, entry) * times
 
 
 def _cut(profile, name, rule, number, found):
     """The jobs of one rule of a work: a group of methods and a part of the samples each."""
     work = WORK[name]
-    batch = samples.BATCH[dataset_of(work)]
-    count = samples.count(profile, work.number[0]) * work.number[1]
-    parts = min(-(-count // batch), max(1, math.ceil(work.share * number)))
-    options = profile_section(profile, "options").get(dataset_of(work), {})
-    made = {}
-    for group, methods in groups(work, count > ONE_JOB[dataset_of(work)]).items():
-        own = {method: options[method] for method in methods if method in options}
-        code = digest(_code(work, rule, methods), profile_section(profile, "samples"), own, parts)
-        for part in range(parts):
-            made[f"{rule}-{name}-{group}-{part}"] = {
-                "rule": rule,
-                "work": name,
-                "methods": methods,
-                "part": [part, parts],
-                "uses": work.uses,
-                "priority": 2 if any(name in other.after for other in WORK.values()) else 1,
-                "needs": _needs(work, rule, methods, found),
-                "code": code,
-            }
+    most = -(-number_of(profile, work) // samples.BATCH[dataset_of(work)])
+    parts = min(most, max(1, math.ceil(work.share * number)))
+    return {
+        f"{rule}-{name}-{group}-{part}": _job(profile, rule, {name: methods}, [part, parts], found)
+        for group, methods in groups(work).items()
+        for part in range(parts)
+    }
+
+
+def _together(profile, dataset, names, rule, number, found):
+    """The jobs of one rule of several works: some methods of each, the same for all."""
+    most, made = min(number, TOGETHER[dataset]), {}
+    for place in range(most):
+        mine = list(METHODS)[place::most]
+        works = {name: [m for m in WORK[name].methods if m in mine] for name in names}
+        # What is not cut by methods is done by the first.
+        works = {name: own for name, own in works.items() if own or not (place or WORK[name].methods)}
+        if works:
+            made[f"{rule}-small-{dataset}-{place}"] = _job(profile, rule, works, [0, 1], found)
     return made
+
+
+def _job(profile, rule, works, part, found):
+    """The description of a job: ``works`` is ``{name: methods}``, ``part`` which of how many parts of
+    the samples."""
+    options = profile_section(profile, "options").get(dataset_of(WORK[next(iter(works))]), {})
+    asked = dict.fromkeys(method for methods in works.values() for method in methods)
+    own = {method: options[method] for method in asked if method in options}
+    code = [_code(WORK[name], rule, methods) for name, methods in works.items()]
+    awaited = {other for work in WORK.values() for other in work.after}
+    return {
+        "rule": rule,
+        "works": works,
+        "part": part,
+        "uses": list(dict.fromkeys(used for name in works for used in WORK[name].uses)),
+        "priority": 2 if awaited & works.keys() else 1,
+        "needs": _needs(rule, works, found),
+        "code": digest(code, profile_section(profile, "samples"), own, part[1]),
+    }
 
 
 def dataset_of(work):
@@ -309,24 +353,33 @@ def dataset_of(work):
     return "hmt" if TILES in work.uses else "mnist1d"
 
 
-def groups(work, many):
-    """``{name: methods}`` of the methods that are one job together: all, where there are not ``many``
-    samples."""
-    if not work.methods or not many:
-        return {"all": work.methods}
+def groups(work):
+    """``{name: methods}`` of the methods of a work that are one job together."""
+    if not work.methods:
+        return {"all": ()}
     cheap, costly = by_cost(work.methods)
     dear = {name: (name,) for name in costly} if work.apart else {"costly": tuple(costly)}
     every = {"cheap": tuple(cheap), **dear}
     return {name: methods for name, methods in every.items() if methods}
 
 
-def _needs(work, rule, methods, found):
-    needs = [f"train-{used}" for used in work.uses if f"train-{used}" in found]
-    for other, job in found.items():
-        is_source = rule == "score" and job["rule"] == "explain" and job["work"] in work.after
-        if is_source and (not methods or set(methods) & set(job["methods"])):
-            needs.append(other)
-    return needs
+def _needs(rule, works, found):
+    """The trainings of the networks and, of what is scored, the jobs that explain it."""
+
+    def explains(job):
+        return any(
+            set(job["works"].get(source, ())) & set(methods or METHODS)
+            for name, methods in works.items()
+            for source in WORK[name].after
+        )
+
+    used = {network for name in works for network in WORK[name].uses}
+    return [
+        name
+        for name, job in found.items()
+        if (job["rule"] == "train" and job["network"] in used)
+        or (rule == "score" and job["rule"] == "explain" and explains(job))
+    ]
 
 
 def _code(work, rule, methods):
@@ -361,14 +414,13 @@ TRAININGS = {SIGNALS: train_signals, TILES: train_tiles}
 
 
 def run_job(profile, job):
-    """Do one of the jobs; returns how many maps or scores were asked for."""
+    """Do one of the jobs."""
     if job["rule"] == "train":
-        TRAININGS[job["work"]](profile)
-        return
-    work = WORK[job["work"]]
-    own = part_of(work.samples(profile), *job["part"])
-    if len(own):
-        getattr(work, job["rule"])(own, job["methods"])
+        TRAININGS[job["network"]](profile)
+    for name, methods in job["works"].items():
+        own = part_of(WORK[name].samples(profile), *job["part"])
+        if len(own):
+            getattr(WORK[name], job["rule"])(own, methods)
 
 
 def part_of(own, part, parts):

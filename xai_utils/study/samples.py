@@ -45,7 +45,7 @@ class SampleSet:
 
     ``options`` are those of the methods, ``fills`` what takes the place of removed points, ``truth``
     where the class stands, bool ``(n, *space)``; ``views`` are the same samples under other
-    conditions, ``{condition: (network, Samples)}``.
+    conditions, ``{condition: (function that gives the network, Samples)}``.
     """
 
     dataset: str
@@ -71,13 +71,13 @@ class SampleSet:
             samples=self.samples.take(places),
             target=self.target[places],
             truth=None if self.truth is None else self.truth[places],
-            views={name: (model, seen.take(places)) for name, (model, seen) in self.views.items()},
+            views={name: (network, seen.take(places)) for name, (network, seen) in self.views.items()},
         )
 
     def view(self, name):
-        """The samples under one of the conditions."""
-        model, samples = self.views[name]
-        return dataclasses.replace(self, model=model, samples=samples, views={})
+        """The samples under one of the conditions. Its network is what it is until another is asked for."""
+        network, samples = self.views[name]
+        return dataclasses.replace(self, model=network(), samples=samples, views={})
 
 
 def count(profile, name):
@@ -87,8 +87,8 @@ def count(profile, name):
 
 @functools.cache
 def signal_data():
-    """MNIST-1D."""
-    return mnist1d.load()
+    """MNIST-1D, drawn once."""
+    return _kept("signals", {mnist1d.load: ()}, mnist1d.load)
 
 
 @functools.cache
@@ -111,26 +111,33 @@ def tissue(profile):
 
 
 def _tiles_of(asked):
-    """The tiles as arrays, decoded once: that takes longer than most jobs compute."""
+    """The tiles as arrays, decoded once."""
     path, source = hmt.find(asked)
     code = {hmt.load: (), synthetic_tissue.load: ()}
-    about, folder = described(DATA, "tiles", code, source=source, files=digest(hmt.state(path)))
-    file = folder / "tiles.npz"
+    about = {"source": source, "files": digest(hmt.state(path))}
+    return _kept("tiles", code, lambda: dataclasses.replace(hmt.load(path), source=source), **about)
+
+
+def _kept(name, code, make, **about):
+    """A data set that is made once: to make it takes longer than many a job computes."""
+    about, folder = described(DATA, name, code, **about)
+    file = folder / f"{name}.npz"
     if not file.exists():
-        data = hmt.load(path)
+        data = make()
         write(folder / "about.json", json.dumps(about, indent=1))
-        parts = {"train": vars(data.train), "test": vars(data.test)}
         arrays = {
-            f"{part} {name}": own[name] for part, own in parts.items() for name in ("x", "y", "names")
+            f"{part} {field}": getattr(getattr(data, part), field)
+            for part in ("train", "test")
+            for field in ("x", "y", "names")
         }
         with whole(file) as partial:
-            np.savez(partial, **arrays)
+            np.savez(partial, classes=data.classes, source=data.source, **arrays)
     with np.load(file) as kept:
         train, test = (
-            Samples(*(kept[f"{part} {name}"] for name in ("x", "y", "names")))
+            Samples(*(kept[f"{part} {field}"] for field in ("x", "y", "names")))
             for part in ("train", "test")
         )
-    return Dataset(train, test, synthetic_tissue.CLASSES, source)
+        return Dataset(train, test, tuple(kept["classes"].tolist()), kept["source"].item())
 
 
 @functools.cache
@@ -289,14 +296,23 @@ def synthetic(profile):
 
 
 def _with_views(own):
-    """The set with the networks that have forgotten, and with noise on its inputs."""
-    forgetful = {
-        name: (sanity.randomized(own.model, layers), own.samples)
+    """The set with the networks that have forgotten, and with noise on its inputs.
+
+    One copy of the network forgets, each time other layers: its graphs are built once.
+    """
+    copy = sanity.randomized(own.model, [])
+
+    def forgetful(layers):
+        copy.set_weights(sanity.randomized(own.model, layers).get_weights())
+        return copy
+
+    views = {
+        name: (functools.partial(forgetful, layers), own.samples)
         for name, layers in sanity.randomizations(own.model).items()
     }
     x = sanity.with_noise(own.samples.x, NOISE)
-    noisy = Samples(x, own.samples.y, own.samples.names)
-    return dataclasses.replace(own, views=forgetful | {"noise": (own.model, noisy)})
+    views["noise"] = (lambda: own.model), Samples(x, own.samples.y, own.samples.names)
+    return dataclasses.replace(own, views=views)
 
 
 @functools.cache
