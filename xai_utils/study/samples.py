@@ -285,7 +285,7 @@ def mosaic_twice(profile):
 
 def synthetic(profile):
     """Rightly classified synthetic tissue, and the mask of the texture that makes its class."""
-    drawn, masks = synthetic_tissue.load().test, synthetic_tissue.test_masks()
+    drawn, masks = _tiles_of("synthetic").test, synthetic_tissue.test_masks()
     model = synthetic_network()
     places = firsts(drawn.y, count(profile, "synthetic"))
     places = places[drawn.y[places] != synthetic_tissue.CLASSES.index(EMPTY)]

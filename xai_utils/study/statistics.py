@@ -121,7 +121,7 @@ def holm_wilcoxon(values):
     first, second = np.triu_indices(values.shape[1], k=1)
     columns = values.to_numpy().T
     table = np.eye(values.shape[1])
-    adjusted = _holm([_wilcoxon(columns[i], columns[j]) for i, j in zip(first, second)])
+    adjusted = _holm(_wilcoxon(list(zip(columns[first], columns[second]))))
     table[first, second] = table[second, first] = adjusted
     return pd.DataFrame(table, index=values.columns, columns=values.columns)
 
@@ -163,8 +163,9 @@ def _verdict(means, sign, units, controls, level):
     methods = [name for name in ranking if name not in controls]
     best, best_control = methods[0], next(name for name in ranking if name in controls)
     differ = _friedman(units[methods])
+    values = {name: column.to_numpy() for name, column in units.items()}
     gains = {
-        control: _holm([_wilcoxon(units[name], units[control], "greater") for name in methods])
+        control: _holm(_wilcoxon([(values[name], values[control]) for name in methods], "greater"))
         for control in (best_control, "random")
     }
     unit_means = units.mean()
@@ -247,23 +248,32 @@ def _friedman(units):
     if units.eq(units.iloc[:, 0], axis=0).all(axis=None):
         return 1.0
     if units.shape[1] == 2:
-        return _wilcoxon(units.iloc[:, 0], units.iloc[:, 1])
+        return float(_wilcoxon([units.to_numpy().T])[0])
     return float(friedmanchisquare(*units.to_numpy().T).pvalue)
 
 
-def _wilcoxon(first, second, alternative="two-sided"):
-    """The p-value of Wilcoxon's signed-rank test on pairs; 1 if none of them differ."""
-    first, second = np.asarray(first), np.asarray(second)
-    scale = max(np.abs(first).max(), np.abs(second).max()) or 1
-    # Differences that are equal but for rounding must tie.
-    differences = np.round((first - second) / scale, 12)
-    differences = differences[differences != 0]
-    if not len(differences):
-        return 1.0
-    # "auto" tries all 2ⁿ signs where so few have ties, up to a second a test; "exact" takes them
-    # from the distribution without ties and rounds to the side of the null.
-    method = "exact" if len(differences) <= 13 else "auto"
-    return float(wilcoxon(differences, alternative=alternative, method=method).pvalue)
+def _wilcoxon(pairs, alternative="two-sided"):
+    """The p-value of Wilcoxon's signed-rank test for each pair of columns; 1 if they do not differ.
+
+    Those that the test treats alike go through it together: one by one takes fifty times as long.
+    """
+    alike, p_values = {}, np.ones(len(pairs))
+    for place, (first, second) in enumerate(pairs):
+        scale = max(np.abs(first).max(), np.abs(second).max()) or 1
+        # Differences that are equal but for rounding must tie.
+        differences = np.round((first - second) / scale, 12)
+        differences = differences[differences != 0]
+        has_ties = len(np.unique(np.abs(differences))) < len(differences)
+        alike.setdefault((len(differences), has_ties), []).append((place, differences))
+    for (count, _), several in alike.items():
+        if count:
+            # "auto" tries all 2ⁿ signs where so few have ties, up to a second a test; "exact" takes
+            # them from the distribution without ties and rounds to the side of the null.
+            method = "exact" if count <= 13 else "auto"
+            places, differences = zip(*several)
+            found = wilcoxon(np.stack(differences), alternative=alternative, method=method, axis=1)
+            p_values[list(places)] = found.pvalue
+    return p_values
 
 
 def _holm(p_values):
