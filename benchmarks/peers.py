@@ -7,7 +7,7 @@ which one works at a time. For each network and method it asks one library after
 times, fewer where that takes longer than ``PATIENCE``: how long for one image, and for many. It prints,
 as a table, how alike the maps are where the definition is the same (their correlation, of one image),
 how long one image takes, how many a second are done of many, and of both the median ratio, how many
-times as fast ours is, with its range.
+times as fast ours is, with its range; at last, in a table of all, the ratios to the fastest library.
 """
 
 import argparse
@@ -25,6 +25,7 @@ import keras
 import numpy as np
 from scipy import ndimage
 
+from xai_utils.attributions import TITLES
 from xai_utils.attributions.surrogates import segments_of
 from xai_utils.models import passes_at_once
 from xai_utils.networks.architectures import shallow_cnn, vgg7
@@ -48,6 +49,7 @@ LIBRARIES = {
     "pytorch-grad-cam": ("torch", "on_torch.py"),
     "Quantus": ("torch", "on_torch.py"),
 }
+PEERS = [library for library in LIBRARIES if library not in ("ours", "by hand")]
 # Each method: how many images are many, who has it, and who defines it as we do.
 METHODS = {
     "forward": (64, [], []),
@@ -179,10 +181,26 @@ def timed(processes, question, libraries, count, rounds=ROUNDS):
     return found
 
 
-def ratio(ours, other):
-    """How many times as fast we are, of each round: its median and range."""
-    each = sorted(b / a for a, b in zip(ours, other))
+def ratios(ours, other):
+    """How many times as fast we are, of each round, the least first."""
+    return sorted(b / a for a, b in zip(ours, other))
+
+
+def told(each):
+    """The median and range of ratios."""
     return f"{statistics.median(each):.2f} ({each[0]:.2f}–{each[-1]:.2f})"
+
+
+def print_summary(found):
+    """The ratios to the fastest other library, one image · many; ``found`` is ``{(network, method):
+    {library: (ratio of one, ratio of many)}}``."""
+    networks, methods = (list(dict.fromkeys(key[place] for key in found)) for place in (0, 1))
+    print(f"\n| method | {' | '.join(networks)} |")
+    print("| --- |" + " --- |" * len(networks))
+    for method in methods:
+        others = [found.get((network, method), {}).values() for network in networks]
+        cells = [" · ".join(f"{min(each):.2f}" for each in zip(*both)) for both in others]
+        print(f"| {TITLES[method]} | {' | '.join(cells)} |")
 
 
 def main():
@@ -198,6 +216,7 @@ def main():
         write_networks(folder, asked.networks)
         running = {where: Process(*where, folder) for where in dict.fromkeys(LIBRARIES.values())}
         processes = {library: running[where] for library, where in LIBRARIES.items()}
+        found = {}
         for network in asked.networks:
             for method in asked.methods:
                 question = {"network": network, "method": method}
@@ -216,15 +235,19 @@ def main():
                 for library in several:
                     latency = statistics.median(one[library]) * 1e3
                     rate = count / statistics.median(several[library])
-                    against = [ratio(found["ours"], found[library]) for found in (one, several)]
+                    against = [ratios(each["ours"], each[library]) for each in (one, several)]
+                    if library in PEERS:
+                        medians = tuple(map(statistics.median, against))
+                        found.setdefault((network, method), {})[library] = medians
                     alike = ""
                     if library in same:
                         alike = f"{np.corrcoef(maps['ours'], maps[library])[0, 1]:.3f}"
                     print(
-                        f"| {network} | {method} | {library} | {alike} | {latency:.1f} | {against[0]} "
-                        f"| {count} | {rate:.2f} | {against[1]} |",
+                        f"| {network} | {method} | {library} | {alike} | {latency:.1f} | {told(against[0])} "
+                        f"| {count} | {rate:.2f} | {told(against[1])} |",
                         flush=True,
                     )
+        print_summary(found)
         for process in running.values():
             process.stop()
 

@@ -44,8 +44,8 @@ def smooth_grad(model, x, target, *, score="logit", noise=0.15, samples=16, seed
     total = np.zeros_like(x)
     for part in batches(samples, max(1, passes_at_once(model, x.shape[1:]) // len(x))):
         copies = len(range(samples)[part])
-        drawn = [[rng.standard_normal(x.shape[1:], np.float32) for rng in rngs] for _ in range(copies)]
-        noisy = (x + sigma * np.stack(drawn)).reshape(-1, *x.shape[1:])
+        drawn = [rng.standard_normal((copies, *x.shape[1:]), np.float32) for rng in rngs]
+        noisy = (x + sigma * np.stack(drawn, axis=1)).reshape(-1, *x.shape[1:])
         slopes = input_gradient(model, noisy, np.tile(target, copies), score=score)
         for one in slopes.reshape(copies, *x.shape):  # in the same order, however many go together
             total += one
@@ -186,19 +186,21 @@ def tf_explain_mean_gradient(model, x, target, *, steps=10):
         one = slice(index, index + 1)
         path = np.float32(IntegratedGradients.generate_interpolations(x[one], steps))
         if label not in at_black:
-            at_black[label] = _output_gradient(model, path[:1], target[one])
-        slopes = [
-            _output_gradient(model, path[1:][part], target[one])
-            for part in batches(steps - 1, passes_at_once(model, x.shape[1:]))
-        ]
-        maps[index] = tf.reduce_mean(np.concatenate([at_black[label], *slopes]), axis=0)
+            at_black[label] = _path_gradient(model, path[np.newaxis, :1], target[one])
+        slopes = _path_gradient(model, path[np.newaxis, 1:], target[one])
+        maps[index] = tf.reduce_mean(np.concatenate([at_black[label], slopes]), axis=0)
     return maps
 
 
 @graph
-def _output_gradient(model, x, target):
-    """The gradient of the output of the model itself for one class."""
-    return slope(of_target(model(x, training=False), target), x)
+def _path_gradient(model, path, target):
+    """The gradient of the output of the model itself, at the points of one path ``(1, points, …)``.
+
+    How many points there are is known to the graph, as it is to the library's: else TensorFlow joins
+    other operations, and rounds otherwise.
+    """
+    points = tf.reshape(path, path.shape[1:])
+    return slope(of_target(model(points, training=False), target), points)
 
 
 def tf_explain_scaled(x):
