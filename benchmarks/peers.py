@@ -26,7 +26,6 @@ import numpy as np
 from scipy import ndimage
 
 from xai_utils.attributions import TITLES
-from xai_utils.attributions.surrogates import segments_of
 from xai_utils.models import passes_at_once
 from xai_utils.networks.architectures import shallow_cnn, vgg7
 
@@ -83,9 +82,8 @@ def write_networks(folder, names):
         coarse = np.random.default_rng(0).random((64, *(4,) * (len(shape) - 1), shape[-1]), np.float32)
         x = ndimage.zoom(coarse, (1, *(size / 4 for size in shape[:-1]), 1), order=1)
         target = np.full(len(x), network.predict_on_batch(x[:1]).argmax())
-        segments = np.stack([segments_of(one, 40) for one in x])
         size = passes_at_once(network, shape)
-        np.savez(folder / f"{name}.npz", x=x, target=target, segments=segments, size=size)
+        np.savez(folder / f"{name}.npz", x=x, target=target, size=size)
         weights, layers = {}, []
         for layer in network.layers:
             own = {f"{layer.name}/{index}": array for index, array in enumerate(layer.get_weights())}

@@ -28,11 +28,6 @@ SLURM = (
 )  # fmt: skip
 
 
-def whole(test):
-    """A test of a whole run: slow, and in one process with the others, which share a run."""
-    return pytest.mark.slow(pytest.mark.xdist_group("whole runs")(test))
-
-
 def settings(output, source, **environment):
     """An environment in which ``source``, a checkout, is run and writes to ``output``."""
     own = {name: text for name, text in os.environ.items() if not name.startswith("XAI_")}
@@ -104,7 +99,7 @@ def local(checkout, tmp_path_factory):
     return output, said
 
 
-@whole
+@pytest.mark.slow
 def test_the_quick_profile_from_nothing(local, monkeypatch):
     output, said = local
     _check_results(output / "results/quick")
@@ -114,7 +109,7 @@ def test_the_quick_profile_from_nothing(local, monkeypatch):
     assert re.search(r"^explain-small-hmt-0  \d+ s$", said, flags=re.M), "a line a stage"
 
 
-@whole
+@pytest.mark.slow
 def test_a_second_run_has_nothing_to_do(local, checkout):
     started = time.time()
     code, said = run_all(local[0], *QUICK, source=checkout)
@@ -129,7 +124,7 @@ def plan(output, source, **environment):
     return set(re.findall(r"wildcards: (?:job|notebook)=([\w-]+)", said))
 
 
-@whole
+@pytest.mark.slow
 def test_what_a_change_rebuilds(local, checkout):
     """The table of the README, from top to bottom, by the dry run."""
     output, _ = local
@@ -187,7 +182,7 @@ def test_what_a_change_rebuilds(local, checkout):
     assert plan(output, checkout, XAI_HMT_DIR="synthetic") == notebooks | every.keys()
 
 
-@whole
+@pytest.mark.slow
 def test_a_run_by_hand_changes_nothing_official(local, checkout, tmp_path):
     """A notebook with other parameters in a kernel of its own, then ``run_all.sh``."""
     output, _ = local
@@ -223,7 +218,7 @@ def slurm():
     subprocess.run([command, "stop"], check=True)
 
 
-@whole
+@pytest.mark.slow
 def test_slurm_gives_the_same_numbers_though_a_node_fails(local, checkout, slurm, tmp_path):
     """From nothing, with a store of its own; the first job of an explanation is killed."""
     environment = settings(tmp_path, checkout)

@@ -92,6 +92,8 @@ def test_the_explorer_of_the_standard_run_stays_small(values):
 def test_tf_explains_map_is_the_librarys_on_every_tile(values):
     """To the bit after the cast, though we take its path apart and ask for its black point once a class."""
     own = samples.course_tiles("standard")
+    if own is None:
+        pytest.skip("needs XAI_COURSE_MODELS")
     ours = published.step_maps(own, [published.LIBRARY])[published.LIBRARY]
     library, different = IntegratedGradients(), []
     for place, (name, label) in enumerate(zip(own.samples.names, own.target)):

@@ -8,6 +8,7 @@ and is written into, not replaced, is not noticed.
 """
 
 import functools
+import operator
 import weakref
 
 import keras
@@ -15,9 +16,7 @@ import tensorflow as tf
 
 _kept = weakref.WeakKeyDictionary()  # model: (its state, {what was built: the result})
 CONTAINERS = (list, dict, set)
-BOOKKEEPING = {
-    name for name, value in vars(keras.layers.Layer()).items() if isinstance(value, CONTAINERS)
-}
+OF_EVERY_LAYER = set(vars(keras.layers.Layer()))  # the containers among them keep Keras' books
 PLAIN = (bool, int, float, str, tuple, type(None))
 
 
@@ -85,11 +84,13 @@ def _state(model):
         state += (layer, layer.trainable)
         if isinstance(layer, keras.Model):  # which only holds layers, and what trains them
             continue
-        for name, value in vars(layer).items():
-            if not isinstance(value, CONTAINERS):
-                state.append(value)
-            elif name not in BOOKKEEPING:
-                state += _plain_items(value)
+        own = vars(layer)
+        state += own.values()
+        for name in own.keys() - OF_EVERY_LAYER:
+            if isinstance(own[name], CONTAINERS) and not name.startswith(
+                "_self_"
+            ):  # TensorFlow's books
+                state += _plain_items(own[name])
     return state
 
 
@@ -101,7 +102,9 @@ def _plain_items(container):
 
 def _same(before, now):
     """Whether two states are the same things, or plain values that are equal."""
-    return len(before) == len(now) and all(
+    if len(before) != len(now):
+        return False
+    return all(map(operator.is_, before, now)) or all(
         isinstance(old, PLAIN) and type(old) is type(new) and old == new
         for old, new in zip(before, now)
         if old is not new

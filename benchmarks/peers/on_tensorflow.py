@@ -29,11 +29,12 @@ OURS = [
 ]  # fmt: skip
 
 
-def ours(method, network, x, target, segments, size):
-    return explain(network, x, target, method, **OPTIONS.get(method, {}))
+def ours(method, network, x, target, size):
+    options = {"layer": network.last_convolution} if method.endswith(("cam", "cam_pp")) else {}
+    return explain(network, x, target, method, **OPTIONS.get(method, options))
 
 
-def forward(network, x, target, segments, size):
+def forward(network, x, target, size):
     return predict(network, x)[:, 0]
 
 
@@ -77,7 +78,7 @@ def tf_explain_noise(network, x, target):
 def in_parts(explained, copies=1):
     """As many inputs at a time as ours; where each goes through in copies, as many copies."""
 
-    def explained_in_parts(network, x, target, segments, size):
+    def explained_in_parts(network, x, target, size):
         many = 32 if copies == 1 else max(1, size // copies)
         parts = [slice(start, start + many) for start in range(0, len(x), many)]
         return np.concatenate([explained(network, x[part], target[part]) for part in parts])

@@ -6,7 +6,7 @@ from unittest.mock import MagicMock
 
 import numpy as np
 import torch
-from serve import serve
+from serve import segments_of, serve
 from torch import nn
 from torch.nn import functional
 
@@ -131,18 +131,18 @@ def first(x):
     return torch.tensor(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
 
 
-def in_parts(explained, network, x, target, segments, size):
+def in_parts(explained, network, x, target, size):
     """Maps of 32 inputs at a time; ``size`` copies of them may go through the network at once."""
     maps = []
     for start in range(0, len(x), 32):
         part = slice(start, start + 32)
-        made = explained(network, first(x[part]), torch.tensor(target[part]), segments[part], size)
+        made = explained(network, first(x[part]), torch.tensor(target[part]), size)
         maps.append(np.asarray(made.detach() if torch.is_tensor(made) else made))
     return np.concatenate(maps)
 
 
 def captum(make, reduce, options=lambda count, size: {}):
-    def explained(network, x, target, segments, size):
+    def explained(network, x, target, size):
         return reduce(make(network).attribute(x, target=target, **options(len(x), size)))
 
     return lambda *given: in_parts(explained, *given)
@@ -156,7 +156,7 @@ def summed(maps):
     return maps.sum(1)
 
 
-def captum_grad_cam(network, x, target, segments, size):
+def captum_grad_cam(network, x, target, size):
     maps = attr.LayerGradCam(network, network.last).attribute(x, target, relu_attributions=True)
     return attr.LayerAttribution.interpolate(
         maps, x.shape[2:], "linear" if x.ndim == 3 else "bilinear"
@@ -166,8 +166,9 @@ def captum_grad_cam(network, x, target, segments, size):
 def surrogate(make):
     """LIME and Kernel SHAP of Captum take one input a call."""
 
-    def explained(network, x, target, segments, size):
-        parts = torch.tensor(segments)[:, None].expand(-1, x.shape[1], *segments.shape[1:])
+    def explained(network, x, target, size):
+        found = np.stack([segments_of(one.movedim(0, -1).numpy()) for one in x])
+        parts = torch.tensor(found)[:, None].expand(-1, x.shape[1], *found.shape[1:])
         explainer = make(network)
         maps = [
             explainer.attribute(
@@ -182,7 +183,7 @@ def surrogate(make):
 
 
 def grad_cam(kind):
-    def explained(network, x, target, segments, size):
+    def explained(network, x, target, size):
         with getattr(pytorch_grad_cam, kind)(network, [network.last]) as cam:
             cam.batch_size = max(32, size)
             return cam(x, [ClassifierOutputTarget(int(label)) for label in target])
@@ -191,7 +192,7 @@ def grad_cam(kind):
 
 
 def of_quantus(method, **options):
-    def explained(network, x, target, segments, size):
+    def explained(network, x, target, size):
         if method == "GradCam":
             options["gc_layer"] = network.last
         return quantus.explain(network, x, target, method=method, **options)[:, 0]

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import tensorflow as tf
-from serve import serve
+from serve import segments_of, serve
 from xplique import attributions
 
 OPTIONS = {
@@ -28,7 +28,7 @@ CLASSES = {
 _explainers = {}
 
 
-def explained(method, network, x, target, segments, size):
+def explained(method, network, x, target, size):
     """The explainer is made once, as its users make it."""
     if (method, network) not in _explainers:
         _explainers.clear()
@@ -37,8 +37,7 @@ def explained(method, network, x, target, segments, size):
         )
     explainer = _explainers[method, network]
     if method in ("lime", "shap"):
-        numbers = {one.tobytes(): np.int32(parts) for one, parts in zip(x, segments)}
-        explainer.map_to_interpret_space = lambda one: numbers[np.float32(one).tobytes()]
+        explainer.map_to_interpret_space = lambda one: np.int32(segments_of(np.float32(one)))
     classes = network.output_shape[-1]
     maps = explainer(x, tf.one_hot(target, classes))
     return np.asarray(maps).reshape(x.shape[:-1])

@@ -148,8 +148,9 @@ def test_what_an_edited_kernel_computes_is_not_kept_as_the_new_code(copy):
         keras.utils.set_random_seed(0)
         layers = [keras.Input((8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
         samples = Samples(np.ones((3, 8, 1), "float32"), np.zeros(3, int), np.array(list("abc")))
-        stored, count = maps.compute_maps(keras.Sequential(layers), samples, samples.y, "constant", {})
-        print(count, stored[:3].max())
+        for _ in range(2):
+            stored, count = maps.compute_maps(keras.Sequential(layers), samples, samples.y, "constant", {})
+            print(count, stored[:3].max())
     """
     edit = """
         file = Path("xai_utils/attributions/controls.py")
@@ -157,5 +158,4 @@ def test_what_an_edited_kernel_computes_is_not_kept_as_the_new_code(copy):
     """
     before = run_in(copy, textwrap.dedent(compute).replace("EDIT", textwrap.dedent(edit)))
     after = run_in(copy, textwrap.dedent(compute).replace("EDIT", ""))
-    again = run_in(copy, textwrap.dedent(compute).replace("EDIT", ""))
-    assert before == ["3 1.0"] and after == ["3 2.0"] and again == ["0 2.0"]
+    assert before == ["3 1.0", "0 1.0"] and after == ["3 2.0", "0 2.0"]

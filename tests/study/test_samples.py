@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import small_network, some_inputs
 from xai_utils import graphs
 from xai_utils.attributions import explain
-from xai_utils.data import DataError, Dataset, Samples, hmt, synthetic_tissue
+from xai_utils.data import DataError, Dataset, Samples, hmt, mnist1d, synthetic_tissue
 from xai_utils.metrics import sanity
 from xai_utils.models import fingerprint
 from xai_utils.study import samples
@@ -66,6 +66,22 @@ def test_tiles_are_decoded_once_until_a_file_changes(output, monkeypatch):
     (folder / "a.tif").write_text("other")
     samples._tiles_of("anything")
     assert len(decoded) == 2
+
+
+def test_signals_are_drawn_once_and_are_the_official_ones(output, monkeypatch):
+    drawn, load = [], mnist1d.load
+    monkeypatch.setattr(mnist1d, "load", lambda: drawn.append(1) or load())
+    monkeypatch.setattr(samples, "described", _without_code(samples.described))
+    for _ in range(2):
+        samples.signal_data.cache_clear()
+        found = samples.signal_data()
+    samples.signal_data.cache_clear()
+    expected = load()
+    assert len(drawn) == 1
+    assert (found.classes, found.source) == (expected.classes, expected.source)
+    for part in ("train", "test"):
+        own, other = getattr(found, part), getattr(expected, part)
+        assert own.checksum() == other.checksum() and np.array_equal(own.names, other.names)
 
 
 def _without_code(described):
