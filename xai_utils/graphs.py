@@ -87,9 +87,8 @@ def _state(model):
         own = vars(layer)
         state += own.values()
         for name in own.keys() - OF_EVERY_LAYER:
-            if isinstance(own[name], CONTAINERS) and not name.startswith(
-                "_self_"
-            ):  # TensorFlow's books
+            is_keeping_books = name.startswith("_self_")  # TensorFlow's
+            if isinstance(own[name], CONTAINERS) and not is_keeping_books:
                 state += _plain_items(own[name])
     return state
 
