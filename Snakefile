@@ -30,6 +30,8 @@ NOTEBOOKS = {
     "08_audit": ["signals_audited", "signals_again", "tiles_audited", "tiles_again"],
     "09_localization": ["signals", "signals_few", "mosaics", "mosaics_twice", "synthetic", "published"],
     "10_sanity": ["signals_sanity", "tiles_sanity"],
+    "11_photographs": ["photographs", "photographs_few", "voc_several", "pictures"],
+    "12_voc": ["voc", "voc_some", "voc_few", "voc_steps", "pictures", "published"],
 }
 JOINED = [
     f"{RESULTS}/{name}"
@@ -50,11 +52,25 @@ def course_files():
     return sorted(glob(os.path.join(SOURCE, asked, "*.h5"))) if asked else []
 
 
+def picture_files():
+    """The photographs and the networks of others that the user gave."""
+    folders = [os.environ.get(name) for name in ("XAI_PHOTOS", "XAI_PRETRAINED")]
+    asked = [os.path.join(SOURCE, folder, "*.*") for folder in folders if folder]
+    return sorted(file for pattern in asked for file in glob(pattern))
+
+
+def voc_files():
+    """The lists of the images of VOC that the user gave."""
+    asked = os.path.join(SOURCE, os.environ.get("XAI_VOC_DIR", "synthetic"))
+    return sorted(glob(f"{asked}/**/ImageSets/Main/*.txt", recursive=True))
+
+
 def record(job):
     return f"{RESULTS}/jobs/{job}.json"
 
 
 FACTS = {
+    "pictures": [f"{RESULTS}/voc.json", *picture_files()],
     "tiles": [f"{RESULTS}/hmt.json", *glob(f"{SOURCE}/data/weights/vgg7_*")],
     "recipes": [f"{SOURCE}/data/weights/shallow_cnn_recipes.json"],
     "published": [
@@ -77,7 +93,7 @@ def files_of_job(wildcards):
     return sources + (course_files() if "course" in about["uses"] else []) + list(map(record, about["needs"]))
 
 
-localrules: all, find_hmt, plan, join, report
+localrules: all, find_hmt, find_voc, plan, join, report
 
 
 rule all:
@@ -98,9 +114,21 @@ rule find_hmt:
         "python -m xai_utils.data.hmt {output}"
 
 
+rule find_voc:
+    input:
+        voc_files(),
+    output:
+        f"{RESULTS}/voc.json",
+    params:
+        asked=os.environ.get("XAI_VOC_DIR", ""),
+    shell:
+        "python -m xai_utils.data.voc {output}"
+
+
 rule plan:
     input:
         f"{RESULTS}/hmt.json",
+        f"{RESULTS}/voc.json",
         f"{SOURCE}/profiles/{PROFILE}.yaml",
         LOCK,
         PACKAGE,

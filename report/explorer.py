@@ -20,15 +20,39 @@ HERE = Path(__file__).resolve().parent
 LEVELS = 200  # of a map's points, from the most to the least salient: every whole percent is one
 PART_LETTERS = 1_000_000  # in a file of data
 SETTING = ["metric", "fraction", "fill", "rule"]
+# Of each dataset its title, what share is kept and which scores are shown at first, and who made it; and
+# the title of what stands in for it.
 ABOUT = {
-    "mnist1d": {"title": "MNIST-1D", "fraction": 0.3, "credits": ""},
+    "mnist1d": {
+        "title": "MNIST-1D",
+        "fraction": 0.3,
+        "usual": ["drop_rate", "0.3", "black", "exact"],
+        "credits": "",
+    },
     "hmt": {
         "title": "HMT",
         "fraction": 0.9,
+        "usual": ["drop_rate", "0.9", "black", "exact"],
         "credits": "HMT: Kather et al. 2016, CC BY 4.0; tiles as published, maps added.",
     },
+    "photographs": {
+        "title": "Photographs",
+        "fraction": 0.25,
+        "usual": ["multiplied_drop_rate", "", "", ""],
+        "credits": "Photographs of the ImageNet collection that this machine has; maps added.",
+    },
+    "voc": {
+        "title": "VOC 2007",
+        "fraction": 0.15,
+        "usual": ["drop_rate", "0.15", "black", "exact"],
+        "credits": "PASCAL VOC 2007: photographs from Flickr, squeezed to a square; maps added.",
+    },
 }
-STAND_IN = {"title": "Synthetic tissue, in the place of HMT", "credits": ""}
+STAND_INS = {
+    "hmt": {"title": "Synthetic tissue, in the place of HMT", "credits": ""},
+    "photographs": {"title": "Generated pictures, in the place of photographs", "credits": ""},
+    "voc": {"title": "Generated pictures, in the place of VOC", "credits": ""},
+}
 
 
 def write_explorer(found, folder):
@@ -39,11 +63,11 @@ def write_explorer(found, folder):
     scores = scores_of(found)
     datasets = {}
     for dataset, arrays in samples_of(found).items():
-        about = ABOUT[dataset]
-        if dataset == "hmt" and found.values["hmt.source"] == "synthetic":
-            about = about | STAND_IN
+        about = dict(ABOUT[dataset])
+        if found.values.get(f"{dataset}.source") in ("synthetic", "generated"):
+            about |= STAND_INS[dataset]
         own = scores[scores.dataset == dataset]
-        entries = write_parts(arrays, own, dataset, about["fraction"], folder / "data")
+        entries = write_parts(arrays, own, dataset, about.pop("usual"), folder / "data")
         entries["settings"] = [in_words(setting, metrics) for setting in entries["settings"]]
         datasets[dataset] = about | entries
     index = {"datasets": datasets, "methods": methods, "colours": colours()}
@@ -63,20 +87,23 @@ def samples_of(found):
 
 
 def scores_of(found):
-    """The scores of our networks by the exact rule; what is undefined is left out."""
+    """The scores of the networks in use by the exact rule; what is undefined is left out."""
     texts = ["fraction", "fill", "rule"]
     scores = pd.read_csv(found.folder / "scores.csv", dtype=dict.fromkeys(texts, str))
     scores[texts] = scores[texts].fillna("")
-    return scores[(scores.weights == "ours") & scores.rule.isin(["", "exact"]) & scores.value.notna()]
+    in_use = scores.weights.isin(["ours", "pretrained"])
+    return scores[in_use & scores.rule.isin(["", "exact"]) & scores.value.notna()]
 
 
-def write_parts(arrays, scores, dataset, fraction, folder):
-    """Write the samples in files of about equal size; return what the index says of them."""
+def write_parts(arrays, scores, dataset, usual, folder):
+    """Write the samples in files of about equal size; return what the index says of them.
+
+    ``usual`` is the setting whose scores are shown first.
+    """
     maps = {key.removeprefix("map "): array for key, array in arrays.items() if key[:4] == "map "}
     names, said = arrays["names"].tolist(), arrays["probabilities"].argmax(axis=1)
     scores = scores[scores.method.isin(maps.keys()) & scores.item.isin(names)]
     settings = [list(key) for key in dict.fromkeys(map(tuple, scores[SETTING].to_numpy()))]
-    usual = ["drop_rate", f"{fraction:g}", "black", "exact"]
     rows, samples, part, held, letters = dict(list(scores.groupby("item"))), [], 0, {}, 0
     for i, name in enumerate(names):
         table = table_of(rows.get(name), settings)

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.conftest import small_network, some_inputs
 from xai_utils import models
@@ -35,6 +36,21 @@ def _nested(end):
     return keras.Model(inputs, head(body(inputs)))
 
 
+def _nested_functional(end):
+    """The same with Functional models for the parts."""
+    inputs = keras.Input((40, 1))
+    features = _functional_of(_convolutions(), (40, 1))(inputs)
+    head = _functional_of([keras.layers.Flatten(), *end], features.shape[1:])
+    return keras.Model(inputs, head(features))
+
+
+def _functional_of(parts, shape):
+    x = inputs = keras.Input(shape)
+    for layer in parts:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
 def _residual(end):
     """A way around all convolutions but the first, joined again before the last."""
     inputs = keras.Input((40, 1))
@@ -53,9 +69,22 @@ ENDS = {
     "softmax in the layer": lambda: [keras.layers.Dense(3, activation="softmax")],
     "softmax layer": lambda: [keras.layers.Dense(3), keras.layers.Softmax()],
     "activation layer": lambda: [keras.layers.Dense(3), keras.layers.Activation("softmax")],
+    "linear in float32 behind": lambda: [
+        keras.layers.Dense(3, activation="softmax"),
+        keras.layers.Activation("linear", dtype="float32"),
+    ],
+    "cast and dropped out behind": lambda: [
+        keras.layers.Dense(3),
+        keras.layers.Activation(keras.activations.softmax),
+        keras.layers.Dropout(0.5),
+        keras.layers.Identity(),
+    ],
     "without bias": lambda: [keras.layers.Dense(3, activation="softmax", use_bias=False)],
 }
-BUILDERS = {build.__name__: build for build in (_functional, _sequential, _nested, _residual)}
+BUILDERS = {
+    build.__name__: build
+    for build in (_functional, _sequential, _nested, _nested_functional, _residual)
+}
 
 
 @pytest.fixture(params=["built", ".keras", ".h5"])
@@ -85,7 +114,7 @@ def test_scores_features_and_head_of_any_classifier(kind, end, reloaded):
     np.testing.assert_array_equal(model.predict(x, verbose=0), expected)
 
 
-@pytest.mark.parametrize("kind", ["_functional", "_sequential", "_nested"])
+@pytest.mark.parametrize("kind", ["_functional", "_sequential", "_nested", "_nested_functional"])
 def test_the_default_layer_is_the_last_convolution_with_its_activation(kind):
     model, x = BUILDERS[kind](ENDS["softmax layer"]()), some_inputs(1)
     _, features = models.feature_model(model)(x)
@@ -271,19 +300,159 @@ def test_a_model_without_convolution_has_scores_and_features_of_named_layers():
     model = keras.Sequential([keras.Input((40, 1)), flat, keras.layers.Dense(3)])
     assert models.score_model(model).output_shape == (None, 3)
     assert models.feature_model(model, layer="flat").output_shape[1] == (None, 40)
-    with pytest.raises(ValueError, match="has no convolution"):
+    with pytest.raises(ValueError, match="has no map of features .*: no layer makes one"):
         models.feature_model(model)
 
 
 @pytest.mark.parametrize(
     "end, message",
     [
-        (keras.layers.Dense(1, activation="sigmoid"), "activation sigmoid"),
+        (keras.layers.Dense(3, activation="tanh"), "activation tanh"),
+        (keras.layers.Dense(1, activation="softmax"), "softmax of one output"),
         (keras.layers.Conv1D(3, 3, activation="softmax"), "must be one score a class"),
         (keras.layers.SimpleRNN(3, activation="softmax"), "logits of .* cannot be read"),
     ],
 )
 def test_another_end_is_refused(end, message):
-    model = keras.Sequential([keras.Input((40, 1)), keras.layers.Conv1D(2, 3), end])
+    body = [keras.layers.Conv1D(2, 3)]
+    body += [keras.layers.Flatten()] if isinstance(end, keras.layers.Dense) else []
+    model = keras.Sequential([keras.Input((40, 1)), *body, end])
     with pytest.raises(ValueError, match=message):
         models.score_model(model)
+
+
+def ending(end):
+    """A network whose feature maps are averaged, and what ``end`` makes of three numbers of these."""
+    keras.utils.set_random_seed(4)
+    x = inputs = keras.Input((40, 1))
+    x = keras.layers.GlobalAveragePooling1D()(keras.layers.Conv1D(4, 3, activation="relu")(x))
+    return keras.Model(inputs, end(x))
+
+
+@pytest.mark.parametrize(
+    "softmax",
+    [
+        lambda x: keras.ops.softmax(x),
+        lambda x: keras.layers.Activation(tf.nn.softmax)(x),
+        lambda x: keras.ops.cast(keras.ops.softmax(x), "float32"),
+        lambda x: keras.activations.softmax(x),
+        lambda x: keras.layers.Activation("linear", dtype="float32")(keras.layers.Softmax()(x)),
+    ],
+)
+def test_a_softmax_that_is_an_operation_or_not_the_last_call_is_found(softmax):
+    model, x = ending(lambda means: softmax(keras.layers.Dense(3)(means))), some_inputs(1)
+    expected = model(x)
+    np.testing.assert_allclose(models.score_model(model, "probability")(x), expected, atol=1e-6)
+    logits = models.score_model(model)(x).numpy()
+    np.testing.assert_allclose(keras.ops.softmax(logits), expected, atol=1e-6)
+    assert not np.allclose(logits.sum(axis=1), 1)
+    assert models.class_activation_layers(model)[1].units == 3
+    assert models.dense_head(model) is not None
+
+
+@pytest.mark.parametrize("units", [1, 3])
+@pytest.mark.parametrize(
+    "sigmoid",
+    [
+        lambda units: lambda x: keras.layers.Dense(units, activation="sigmoid")(x),
+        lambda units: lambda x: keras.layers.Activation("sigmoid")(keras.layers.Dense(units)(x)),
+        lambda units: lambda x: keras.ops.sigmoid(keras.layers.Dense(units)(x)),
+    ],
+)
+def test_behind_a_sigmoid_every_output_has_a_probability_of_its_own(sigmoid, units):
+    model, x = ending(sigmoid(units)), some_inputs(1)
+    p = model(x).numpy()
+    np.testing.assert_allclose(models.score_model(model, "probability")(x), p, atol=1e-6)
+    for score in ("logit", "log_odds"):
+        np.testing.assert_allclose(models.score_model(model, score)(x), np.log(p / (1 - p)), atol=1e-4)
+
+
+def test_one_output_is_the_logit_of_the_second_of_two_classes():
+    """The same network with two logits, of which the first is 0, gives the same probability."""
+    model, x = ending(keras.layers.Dense(1)), some_inputs(1)
+    kernel, bias = model.layers[-1].get_weights()
+    both = ending(keras.layers.Dense(2))
+    two = [np.pad(kernel, ((0, 0), (1, 0))), np.pad(bias, (1, 0))]
+    both.set_weights([*model.get_weights()[:-2], *two])
+    for score in ("probability", "log_odds"):
+        one_score, scores = (models.score_model(m, score)(x).numpy() for m in (model, both))
+        np.testing.assert_allclose(one_score[:, 0], scores[:, 1], atol=1e-5)
+    assert np.ptp(models.score_model(model, "probability")(x)) > 0
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda x: keras.layers.Lambda(lambda z: tf.nn.softmax(z))(keras.layers.Dense(3)(x)),
+        lambda x: keras.layers.Rescaling(0.5)(keras.layers.Dense(3, activation="softmax")(x)),
+        lambda x: 1 - keras.layers.Dense(1, activation="sigmoid")(x),
+    ],
+)
+@pytest.mark.parametrize("ask", [models.score_model, models.feature_model, models.head_model])
+def test_what_looks_like_probabilities_is_not_taken_for_logits(end, ask):
+    with pytest.raises(ValueError, match="looks like probabilities"):
+        ask(ending(end))
+
+
+def branches(join, end=()):
+    """Two convolutions beside each other, joined."""
+    x = inputs = keras.Input((16, 16, 3))
+    made = [keras.layers.Conv2D(2, 3, activation="relu", name=name)(x) for name in ("left", "right")]
+    x = join(made)
+    for layer in end:
+        x = layer(x)
+    return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
+
+
+def test_the_default_layer_is_behind_the_joint_and_its_activation():
+    end = [keras.layers.ReLU(name="after"), keras.layers.MaxPooling2D(), keras.layers.Dropout(0.5)]
+    model = branches(keras.layers.Add(name="sum"), end)
+    x = some_inputs(2)
+    _, features = models.feature_model(model)(x, training=False)
+    _, expected = models.feature_model(model, layer="after")(x, training=False)
+    assert np.array_equal(features, expected) and features.shape[1] == 14
+    by_operation = branches(lambda made: keras.ops.relu(made[0] - made[1]))
+    _, features = models.feature_model(by_operation)(x, training=False)
+    assert features.shape[1:] == (14, 14, 2) and np.min(features) == 0
+
+
+def test_where_everything_passes_through_no_map_the_layers_to_choose_from_are_named():
+    x = inputs = keras.Input((16, 16, 3))
+    made = [keras.layers.Conv2D(2, 3, name=name)(x) for name in ("left", "right")]
+    pooled = [keras.layers.GlobalMaxPooling2D()(one) for one in made]
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Concatenate()(pooled)))
+    with pytest.raises(ValueError, match="everything passes through: name .* one of left, right"):
+        models.feature_model(model)
+
+
+def test_a_map_of_one_point_and_what_comes_before_the_first_kernel_are_no_default():
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Rescaling(2.0)(inputs)
+    conv = keras.layers.Conv2D(4, 3, name="conv")(x)
+    x = keras.layers.GlobalAveragePooling2D(keepdims=True)(conv)
+    x = keras.layers.Flatten()(keras.layers.Conv2D(3, 1, name="classes")(x))
+    _, features = models.feature_model(keras.Model(inputs, x))(some_inputs(2))
+    assert features.shape[1:] == (14, 14, 4)
+
+
+def test_a_layer_that_is_used_twice_is_the_default_where_it_stands_last():
+    """The map behind the second use: twice through the same convolution."""
+    shared = keras.layers.Conv2D(3, 3, padding="same", activation="relu")
+    inputs = keras.Input((16, 16, 3))
+    twice = shared(shared(inputs))
+    x = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(twice))
+    model, given = keras.Model(inputs, x), some_inputs(2)
+    _, features = models.feature_model(model)(given)
+    np.testing.assert_allclose(features, keras.Model(inputs, twice)(given), atol=1e-6)
+
+
+@pytest.mark.parametrize("before", [lambda x: 2 * x - 1, keras.layers.Rescaling(2.0, -1.0)])
+def test_a_functional_model_may_stand_behind_operations(before):
+    """As a network does behind its preprocessing."""
+    inner, inputs = small_network(2), keras.Input((16, 16, 3))
+    model, x = keras.Model(inputs, inner(before(inputs))), some_inputs(2)
+    expected = inner(2 * x - 1)
+    np.testing.assert_allclose(models.score_model(model, "probability")(x), expected, atol=1e-6)
+    _, features = models.feature_model(model)(x)
+    _, own = models.feature_model(inner)(2 * x - 1)
+    np.testing.assert_allclose(features, own, atol=1e-5)

@@ -15,26 +15,6 @@ from keras import layers
 
 from xai_utils.graphs import graph, kept
 
-CONVOLUTIONS = (
-    layers.Conv1D,
-    layers.Conv2D,
-    layers.SeparableConv1D,
-    layers.SeparableConv2D,
-    layers.DepthwiseConv1D,
-    layers.DepthwiseConv2D,
-)
-
-
-# What may follow a convolution and still belongs to it.
-ACTIVATIONS = (
-    layers.BatchNormalization,
-    layers.Activation,
-    layers.ReLU,
-    layers.LeakyReLU,
-    layers.PReLU,
-    layers.ELU,
-)
-
 POOLINGS = (
     layers.MaxPooling1D,
     layers.MaxPooling2D,
@@ -46,8 +26,45 @@ POOLINGS = (
     layers.GlobalAveragePooling2D,
 )
 
+# What gives on what it gets when nothing is trained; activations that are linear do too.
+IDENTITIES = (
+    layers.Identity,
+    layers.Dropout,
+    layers.SpatialDropout1D,
+    layers.SpatialDropout2D,
+    layers.AlphaDropout,
+    layers.GaussianNoise,
+    layers.GaussianDropout,
+    layers.ActivityRegularization,
+)
+
+# What cuts, pads or scales a map, and adds no feature to it.
+RESIZINGS = (
+    *POOLINGS,
+    layers.UpSampling1D,
+    layers.UpSampling2D,
+    layers.ZeroPadding1D,
+    layers.ZeroPadding2D,
+    layers.Cropping1D,
+    layers.Cropping2D,
+    layers.Resizing,
+)
+
 # What looks at each channel alone, and makes of a channel of zeros zeros.
 CHANNELWISE = (*POOLINGS, layers.Flatten, layers.Dropout)
+
+# What makes probabilities of logits. The logarithm of a softmax is the logits but for a constant.
+SOFTMAX, SIGMOID = "softmax", "sigmoid"
+PROBABILITIES = {
+    keras.activations.softmax: SOFTMAX,
+    keras.activations.log_softmax: SOFTMAX,
+    keras.ops.softmax: SOFTMAX,
+    tf.nn.softmax: SOFTMAX,
+    keras.activations.sigmoid: SIGMOID,
+    keras.ops.sigmoid: SIGMOID,
+    tf.nn.sigmoid: SIGMOID,
+}
+OPERATIONS = {"Softmax": SOFTMAX, "LogSoftmax": SOFTMAX, "Sigmoid": SIGMOID}  # of layers and keras.ops
 
 
 def predict(model, x, batch_size=32):
@@ -124,28 +141,30 @@ def score_model(model, score="logit"):
 
     The scores are those before (``"logit"``) or after (``"probability"``) the softmax, whichever of
     the two the model itself ends in, or ``"log_odds"``, the logarithm of p/(1 - p), which rises where
-    p does and has a gradient where p is 1 for all that a float can tell. They are float32. ``model``
-    may be Functional or Sequential, and hold models as layers. Call it with ``training=False``.
-    Raises ValueError for an unknown score, and for a model that cannot be taken apart or ends in
-    something else than class scores.
+    p does and has a gradient where p is 1 for all that a float can tell. They are float32. A model that
+    ends in a sigmoid, or in one output, has for each output a probability of its own: then the logit
+    and the log odds are the same. ``model`` may be Functional or Sequential, and hold models as layers.
+    Call it with ``training=False``. Raises ValueError for an unknown score, and for a model that cannot
+    be taken apart or ends in something else than class scores.
     """
     inputs = _new_input(model)
-    return keras.Model(inputs, _scores(model, _calls(model, inputs)[-1], score))
+    calls = _calls(model, inputs)
+    return keras.Model(inputs, _scores(model, calls, score))
 
 
 @kept
 def feature_model(model, score="logit", layer=None):
     """A model from the input to ``(scores, features)``.
 
-    ``scores`` as in :func:`score_model`; ``features`` is the output of ``layer``, by default of the
-    last convolution, activation included. The layers of a model that serves as a layer are known by
-    their own names; a number is the place in the order in which the layers are called. Raises
-    ValueError for an unknown layer.
+    ``scores`` as in :func:`score_model`; ``features`` is the output of ``layer``, by default the last
+    map that everything passes through, its non-linearity included. The layers of a model that serves
+    as a layer are known by their own names; a number is the place in the order in which the layers are
+    called. Raises ValueError for an unknown layer, and for a model that has no such map.
     """
     inputs = _new_input(model)
     calls = _calls(model, inputs)
     features = _features(model, calls, layer).output
-    return keras.Model(inputs, [_scores(model, calls[-1], score), features])
+    return keras.Model(inputs, [_scores(model, calls, score), features])
 
 
 @kept
@@ -156,9 +175,9 @@ def head_model(model, score="logit", layer=None):
     a way around the layer.
     """
     calls = _calls(model, _new_input(model))
-    cut = _features(model, calls, layer)
+    cut, scores = _features(model, calls, layer), _scores(model, calls, score)
     try:
-        return keras.Model(cut.output, _scores(model, calls[-1], score))
+        return keras.Model(cut.output, scores)
     except ValueError as error:
         raise ValueError(
             f"The scores of {model.name} do not depend on {cut.layer.name} alone, so the model "
@@ -192,13 +211,11 @@ def dense_head(model, score="logit", layer=None):
         return None
     if before is cut or len(before.output.shape) != 2:
         return None
-    pool = keras.Model(cut.output, before.output)
-    if made is calls[-1]:
-        _scores(model, made, score)  # refuses what is no class score
-        return DenseHead(pool, made.layer, lambda logits: _of_logits(logits, score))
-    scores = _scores(model, calls[-1], score)
+    pool, end = keras.Model(cut.output, before.output), _end(model, calls)
+    if made is calls[end.place]:
+        return DenseHead(pool, made.layer, lambda logits: _of_logits(logits, end.kind, score))
     try:
-        rest = keras.Model(made.output, scores)
+        rest = keras.Model(made.output, _of_logits(end.logits, end.kind, score))
     except ValueError:  # a way leads around the dense layer
         return None
     return DenseHead(pool, made.layer, lambda given: rest(made.layer.activation(given)))
@@ -212,22 +229,14 @@ def class_activation_layers(model):
     Raises ValueError where the last dense layer does not follow global average pooling.
     """
     calls = _calls(model, _new_input(model))
-    place_of = {id(made.output): place for place, made in enumerate(calls)}
-
-    def before(place, passed=()):
-        """The place of the call whose output this one takes, seen through layers that pass it on."""
-        place = place_of.get(id(calls[place].inputs[0]))
-        skip = place is not None and isinstance(calls[place].layer, passed)
-        return before(place, passed) if skip else place
 
     def is_at(place, *kinds):
         return place is not None and isinstance(calls[place].layer, kinds)
 
-    last = len(calls) - 1
-    dense = before(last) if is_at(last, layers.Softmax, layers.Activation) else last
-    pooling = before(dense, (layers.Dropout,)) if is_at(dense, layers.Dense) else None
     averaged = (layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D)
-    features = before(pooling) if is_at(pooling, *averaged) else None
+    dense = _end(model, calls).place
+    pooling = _place_before(calls, dense) if is_at(dense, layers.Dense) else None
+    features = _place_before(calls, pooling) if is_at(pooling, *averaged) else None
     if features is None:
         raise ValueError(
             f"{model.name} has no global average pooling of feature maps right before its last "
@@ -238,34 +247,26 @@ def class_activation_layers(model):
 
 
 @kept
-def block_layers(model):
-    """The places of the last layers of the convolutional blocks, activation included.
+def block_layers(model, shape):
+    """The places of the last maps of the convolutional blocks, for inputs ``(*space, channels)``.
 
-    A block ends where a pooling layer or the end of the convolutions follows.
+    Of the maps that everything passes through: a block ends where the next of them has at most half as
+    many points, and with the last.
     """
-    calls = _calls(model, _new_input(model))
-    places, last = [], None
-    for place, made in enumerate(calls):
-        if isinstance(made.layer, CONVOLUTIONS):
-            last = place
-        elif last is None:
-            continue
-        elif isinstance(made.layer, ACTIVATIONS) and made.inputs[0] is calls[last].output:
-            last = place
-        elif isinstance(made.layer, POOLINGS):
-            places, last = [*places, last], None
-    if last is not None:
-        places.append(last)
+    calls = _calls(model, keras.Input(shape))
+    places = _bottlenecks(model, calls)
     if not places:
-        raise ValueError(f"{model.name} has no convolution, so no convolutional blocks")
-    return places
+        raise _without_bottleneck(model, calls)
+    points = [math.prod(calls[place].output.shape[1:-1]) for place in places]
+    ends = [after <= before / 2 for before, after in zip(points, points[1:])] + [True]
+    return [place for place, is_end in zip(places, ends) if is_end]
 
 
 class _Call(NamedTuple):
-    """One use of a layer while a model is applied."""
+    """One use of a layer, or of an operation of Keras, while a model is applied."""
 
-    layer: keras.layers.Layer
-    inputs: tuple
+    layer: keras.Operation
+    inputs: list
     output: object
 
 
@@ -288,16 +289,19 @@ def _calls(model, x):
         if isinstance(layer, keras.Model):
             return apply(layer, *args)
         output = layer(*args, **options)
-        calls.append(_Call(layer, args, output))
+        given = [
+            one for one in keras.tree.flatten((args, options)) if isinstance(one, keras.KerasTensor)
+        ]
+        calls.append(_Call(layer, given, output))
         return output
 
     def apply(part, x):
         if isinstance(part, keras.Sequential):
             return functools.reduce(lambda tensor, layer: call(layer, tensor), part.layers, x)
-        (before,), (after,) = part.inputs, part.outputs
-        same = {"clone_function": lambda layer: layer, "call_function": call}
-        plain = keras.Model(before, after)  # clone_model compiles what was compiled
-        return keras.models.clone_model(plain, input_tensors=x, **same).outputs[0]
+        (_,), (_,) = part.inputs, part.outputs
+        # Keras' own way through the graph: clone_model would cut a nested model off its input.
+        found = part._run_through_graph([x], lambda layer: functools.partial(call, layer))
+        return keras.tree.flatten(found)[0]
 
     try:
         output = apply(model, x)
@@ -310,18 +314,14 @@ def _calls(model, x):
 
 
 def _features(model, calls, name):
-    """The call of the layer of that name, by default of the last convolution, activated."""
+    """The call of the layer of that name or place, by default the last map that everything passes."""
     if isinstance(name, int):
         return calls[name]
     if name is None:
-        places = [i for i, made in enumerate(calls) if isinstance(made.layer, CONVOLUTIONS)]
+        places = _bottlenecks(model, calls)
         if not places:
-            raise ValueError(f"{model.name} has no convolution: name the layer to use")
-        chosen = calls[places[-1]]
-        for after in calls[places[-1] + 1 :]:
-            if isinstance(after.layer, ACTIVATIONS) and after.inputs[0] is chosen.output:
-                chosen = after
-        return chosen
+            raise _without_bottleneck(model, calls)
+        return calls[places[-1]]
     named = [made for made in calls if made.layer.name == name]
     if len(named) != 1:
         known = ", ".join(dict.fromkeys(made.layer.name for made in calls))
@@ -331,34 +331,136 @@ def _features(model, calls, name):
     return named[0]
 
 
-def _scores(model, last, score):
-    """The logits or probabilities of a model whose output is that of the call ``last``."""
-    if score not in ("logit", "probability", "log_odds"):
-        raise ValueError(f"score is {score!r}; it must be 'logit', 'probability' or 'log_odds'")
+def _bottlenecks(model, calls):
+    """The places of the maps of features that everything passes through, in the order of the calls.
+
+    From the scores back: the tensors that are still needed are those on some way to the scores. Where
+    there is but one, nothing leads around it.
+    """
+    found, needed = [], {id(calls[-1].output)}
+    maps = _maps(model, calls)
+    for place in reversed(range(len(calls))):
+        made = {id(output) for output in keras.tree.flatten(calls[place].output)}
+        if not made & needed:
+            continue
+        if needed == made and place in maps:
+            found.append(place)
+        needed = needed - made | {id(given) for given in calls[place].inputs}
+    return found[::-1]
+
+
+def _maps(model, calls):
+    """The places of the calls that make features of the input, at more than one point.
+
+    Features begin with the first layer that has a kernel; what only resizes a map or gives it on makes
+    none.
+    """
+    rank = len(model.inputs[0].shape)
+    has_kernel = [any(len(w.shape) > 1 for w in getattr(made.layer, "weights", ())) for made in calls]
+    return {
+        place
+        for place in range(has_kernel.index(True) if True in has_kernel else len(calls), len(calls))
+        if len(getattr(calls[place].output, "shape", ())) == rank
+        and calls[place].output.shape[1:-1] != (1,) * (rank - 2)
+        and not isinstance(calls[place].layer, RESIZINGS)
+        and not _gives_on(calls[place].layer)
+    }
+
+
+def _without_bottleneck(model, calls):
+    """The error that says which layers there are to choose from."""
+    names = sorted({calls[place].layer.name for place in _maps(model, calls)})
+    choice = f"name the layer to use, one of {', '.join(names)}" if names else "no layer makes one"
+    return ValueError(f"{model.name} has no map of features that everything passes through: {choice}")
+
+
+class _End(NamedTuple):
+    """How a model ends: the place of the call that makes the logits, these, and what makes
+    probabilities of them, in the model or, where it ends in logits, by their number."""
+
+    place: int | None
+    logits: object
+    kind: str
+
+
+def _end(model, calls):
+    """Find the logits, wherever the softmax or the sigmoid stands on the way out."""
+    output = calls[-1].output
+    if len(getattr(output, "shape", ())) != 2:
+        raise ValueError(
+            f"The output of {model.name} has the shape {tuple(output.shape)}; it must be one score a class"
+        )
+    place = _seen_through(calls, len(calls) - 1)
+    last = calls[-1 if place is None else place]
     activation = getattr(last.layer, "activation", keras.activations.linear)
-    softmax = isinstance(last.layer, layers.Softmax) or activation is keras.activations.softmax
-    if not softmax and activation is not keras.activations.linear:
-        raise ValueError(
-            f"{model.name} ends in {last.layer.name} with the activation {activation.__name__}; "
-            "it must end in class scores, with or without a softmax"
-        )
-    if len(last.output.shape) != 2:
-        raise ValueError(
-            f"The output of {model.name} has the shape {tuple(last.output.shape)}; it must be one "
-            "score a class"
-        )
-    if not softmax:
-        logits = last.output
-    elif isinstance(last.layer, (layers.Softmax, layers.Activation)):
-        logits = last.inputs[0]
-    elif isinstance(last.layer, layers.Dense):
-        logits = _BeforeActivation(last.layer)(last.inputs[0])
-    else:
+    kind = _kind(last.layer) or _kind(activation)
+    if kind is None:
+        if activation is not keras.activations.linear:
+            raise ValueError(
+                f"{model.name} ends in {last.layer.name} with the activation "
+                f"{getattr(activation, '__name__', activation)}; it must end in class scores, with or "
+                "without a softmax or sigmoid"
+            )
+        _refuse_probabilities(model)
+        return _End(place, output, SIGMOID if output.shape[-1] == 1 else SOFTMAX)
+    if kind == SOFTMAX and output.shape[-1] == 1:
+        raise ValueError(f"{model.name} ends in a softmax of one output, which is 1 whatever it sees")
+    if isinstance(last.layer, layers.Dense):
+        return _End(place, _BeforeActivation(last.layer)(last.inputs[0]), kind)
+    if getattr(last.layer, "weights", ()):
         raise ValueError(
             f"The logits of {model.name} cannot be read, because its last layer, "
-            f"{last.layer.name}, is no dense layer but has a softmax in it"
+            f"{last.layer.name}, is no dense layer but has a {kind} in it"
         )
-    return _of_logits(logits, score)
+    return _End(_place_before(calls, place), last.inputs[0], kind)
+
+
+def _kind(thing):
+    """Whether a layer, an operation or a function makes probabilities of logits, and how."""
+    return OPERATIONS.get(type(thing).__name__) or PROBABILITIES.get(thing)
+
+
+def _place_before(calls, place):
+    """The place of the call whose output that one takes, seen through what gives on what it gets;
+    None where it takes the input."""
+    places = {id(made.output): place for place, made in enumerate(calls)}
+    return _seen_through(calls, places.get(id(calls[place].inputs[0])))
+
+
+def _seen_through(calls, place):
+    """The place itself, or the one before it that does not give on what it gets."""
+    gives_on = place is not None and _gives_on(calls[place].layer)
+    return _place_before(calls, place) if gives_on else place
+
+
+def _gives_on(layer):
+    """Whether a layer or operation gives on what it gets, in another precision at most."""
+    if isinstance(layer, layers.Activation):
+        return layer.activation is keras.activations.linear
+    return isinstance(layer, IDENTITIES) or type(layer).__name__ == "Cast"
+
+
+def _scores(model, calls, score):
+    """The scores of a model, of its calls: in the same graph, so that features may stand beside them."""
+    end = _end(model, calls)
+    return _of_logits(end.logits, end.kind, score)
+
+
+@kept
+def _refuse_probabilities(model):
+    """Refuse a model whose logits, as we take its output to be, look like probabilities: for inputs of
+    any size they are in [0, 1], and not always the same."""
+    inputs = _new_input(model)
+    shape = [size or 64 for size in inputs.shape[1:]]
+    given = np.random.default_rng(0).standard_normal((6, *shape), np.float32)
+    sizes = np.float32([0.01, 0.1, 1, 10, 100, 1000]).reshape(-1, *(1,) * len(shape))
+    output = keras.Model(inputs, _calls(model, inputs)[-1].output)
+    found = np.asarray(output(given * sizes, training=False), np.float32)
+    if found.min() >= 0 and found.max() <= 1 and np.ptp(found, axis=0).any():
+        raise ValueError(
+            f"What {model.name} gives looks like probabilities (from 0 to 1 for any input), but no "
+            "softmax or sigmoid was found at its end: let it end in one, as a layer of Keras, or in logits"
+        )
 
 
 class _BeforeActivation(keras.layers.Layer):
@@ -374,9 +476,13 @@ class _BeforeActivation(keras.layers.Layer):
         return keras.ops.add(logits, self.dense.bias) if self.dense.use_bias else logits
 
 
-def _of_logits(logits, score):
-    """The scores of that kind."""
+def _of_logits(logits, kind, score):
+    """The scores of that name, of logits that a softmax or a sigmoid makes probabilities of."""
+    if score not in ("logit", "probability", "log_odds"):
+        raise ValueError(f"score is {score!r}; it must be 'logit', 'probability' or 'log_odds'")
     logits = keras.ops.cast(logits, "float32")
+    if kind == SIGMOID:
+        return keras.ops.sigmoid(logits) if score == "probability" else logits
     if score == "log_odds":
         own = keras.ops.eye(logits.shape[-1])
         others = keras.ops.where(own > 0, -np.inf, keras.ops.expand_dims(logits, 1))

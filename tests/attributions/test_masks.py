@@ -74,8 +74,9 @@ def test_blocks_end_where_a_pooling_follows():
             layers.Dense(2),
         ]
     )
-    assert [model.layers[place].name for place in block_layers(model)] == ["b_activated", "c"]
-    assert block_layers(small_network(1)) == [0]
+    places = block_layers(model, (16, 16, 3))
+    assert [model.layers[place].name for place in places] == ["b_activated", "c"]
+    assert block_layers(small_network(1), (40, 1)) == [0]
 
 
 def test_fusion_keeps_the_sum_where_the_later_map_is_above_its_threshold():

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import small_network, some_inputs
 from xai_utils import attributions
-from xai_utils.attributions import METHODS, explain, gradients
+from xai_utils.attributions import METHODS, explain, explain_by_all, gradients
 from xai_utils.networks.weights import course_model
 from xai_utils.run.files import REPOSITORY
 
@@ -197,7 +197,7 @@ def test_what_a_model_does_in_training_only_is_left_out(method):
 
 def test_input_without_positions_is_refused():
     inputs = keras.Input((4,))
-    with pytest.raises(ValueError, match="a map needs"):
+    with pytest.raises(ValueError, match="of signals .* and of images"):
         explain(keras.Model(inputs, keras.layers.Dense(2)(inputs)), np.ones((1, 4)), method="gradient")
 
 
@@ -210,3 +210,64 @@ def test_a_warm_call_builds_nothing(method):
     once = len(layer._inbound_nodes)
     explained(model, x, method=method, batch_size=2)
     assert len(layer._inbound_nodes) == once
+
+
+@pytest.mark.parametrize(
+    "shape, message", [((4, 16, 16, 16, 3), "of signals .* and of images"), ((4, 12), "of signals")]
+)
+def test_inputs_that_are_no_signals_and_no_images_are_refused(shape, message):
+    inputs = keras.Input(shape[1:])
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs)))
+    with pytest.raises(ValueError, match=message):
+        explain(model, np.zeros(shape), method="gradient")
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_channels_first_are_refused(nested):
+    first = keras.layers.Conv2D(2, 3, data_format="channels_first", name="first")
+    body = [keras.Sequential([keras.Input((3, 16, 16)), first])] if nested else [first]
+    body += [keras.layers.Flatten(), keras.layers.Dense(3)]
+    model = keras.Sequential([keras.Input((3, 16, 16)), *body])
+    with pytest.raises(ValueError, match="first of .* takes the channels first"):
+        explain(model, np.zeros((1, 3, 16, 16)), [0], method="gradient")
+
+
+@pytest.mark.parametrize("weight, is_lost", [(1.0, False), (1e-7, True)])
+def test_maps_that_vanish_in_float16_are_refused(weight, is_lost):
+    inputs = keras.Input((40, 1))
+    x = keras.layers.Conv1D(2, 3, dtype="mixed_float16", kernel_initializer="ones", name="half")(inputs)
+    x = keras.layers.Conv1D(2, 3, dtype="mixed_float16", kernel_initializer="ones")(x * weight)
+    x = keras.layers.Flatten(dtype="mixed_float16")(x * weight)
+    model = keras.Model(inputs, keras.layers.Dense(3, dtype="mixed_float16")(x))
+    if is_lost:
+        with pytest.raises(ValueError, match="float16 .half., in which gradient of 1 of 1 samples"):
+            explain(model, some_inputs(1, 1), [0], "gradient")
+    else:
+        assert explain(model, some_inputs(1, 1), [0], "gradient").any()
+    assert explain(model, some_inputs(1, 1), [0], "constant").any()
+
+
+@explaining
+@pytest.mark.parametrize("end", ["one logit", "one sigmoid", "three sigmoids"])
+def test_one_output_and_sigmoids_are_explained(method, end):
+    units = 3 if end == "three sigmoids" else 1
+    last = keras.layers.Dense(units, activation="sigmoid" if "sigmoid" in end else None)
+    keras.utils.set_random_seed(3)
+    layers = [keras.layers.Conv1D(4, 3, activation="relu"), keras.layers.GlobalAveragePooling1D()]
+    model = keras.Sequential([keras.Input((40, 1)), *layers, last])
+    maps = explained(model, some_inputs(1), np.full(5, units - 1), method)
+    assert np.isfinite(maps).all() and maps.any()
+
+
+def test_all_methods_that_a_model_allows_and_why_it_does_not_allow_the_others():
+    x = inputs = keras.Input((40, 1))
+    x = keras.layers.Flatten()(keras.layers.Conv1D(4, 3, activation="tanh")(x))
+    model, given = keras.Model(inputs, keras.layers.Dense(3)(x)), some_inputs(1, 2)
+    maps, refused = explain_by_all(model, given, [0, 1], FEW, seed=3)
+    assert set(refused) == {"cam", "guided_backprop", "guided_grad_cam"}
+    assert "class activation mapping is not defined" in refused["cam"]
+    assert list(maps) == [method for method in METHODS if method not in refused]
+    rise = explain(model, given, [0, 1], "rise", seed=3, **FEW["rise"])
+    assert np.array_equal(maps["rise"], rise)
+    with pytest.raises(ValueError, match="takes"):
+        explain_by_all(model, given[:, :7])

@@ -224,6 +224,12 @@ def test_ties_constants_and_negative_values(values, exact, published):
         assert salient_points(maps, 0.5, "published").astype(int).tolist() == [published]
 
 
+def test_the_published_rule_keeps_nothing_where_its_share_is_less_than_a_point():
+    maps = np.arange(4.0)[np.newaxis]
+    assert not salient_points(maps, 0.2, "published").any()
+    assert salient_points(maps, 0.2, "exact").sum() == 1
+
+
 def test_ties_are_counted():
     assert tied_share(np.array([[1, 2, 2, 3], [0, 0, 0, 0], [1, 2, 3, 4]])).tolist() == [0.5, 1, 0]
 

@@ -109,11 +109,11 @@ def test_slopes_are_kept_in_the_same_way(output):
     model, (x, target) = small_network(2), (some_inputs(2), TARGET)
     samples = Samples(x, target, SAMPLES.names)
     given = model, samples, target, tf_explain_mean_gradient
-    found, count = maps.compute_slopes(*given, 4)
+    found, count = maps.compute_by(*given, steps=4)
     expected = tf_explain_mean_gradient(model, x, target, steps=4)
     np.testing.assert_allclose(found[:], expected, atol=1e-6)
     assert count == 5
-    assert maps.compute_slopes(*given, 4)[1] == 0 and maps.compute_slopes(*given, 5)[1] == 5
+    assert maps.compute_by(*given, steps=4)[1] == 0 and maps.compute_by(*given, steps=5)[1] == 5
 
 
 def test_second_maps_are_those_of_the_input_times_the_map_and_unknown_ones_stay_so(output):

@@ -5,7 +5,7 @@ one batch. ``x`` is float32 ``(n, *space, channels)`` and ``target`` the explain
 sample, int ``(n,)``; it returns maps ``(n, *space)``, signed where the definition is signed, never
 normalized. ``score`` says whether the logit or the probability of the class is explained, by
 default the logit, and the probability where the paper's method is built on it; ``layer`` which
-layer's feature maps are used, by default the last convolution's. Where the definition is signed,
+layer's feature maps are used, by default the last map that everything passes through. Where the definition is signed,
 the channels of the input are summed.
 
 To add a method, write one such function and one line in :data:`METHODS`.
@@ -43,7 +43,7 @@ class Method:
 
 GRADIENTS, ACTIVATION, MASKS, SURROGATES = "gradients", "class activation", "masks", "surrogates"
 LIBRARY, CONTROLS = "library", "controls"
-ANY, SMOOTH, CONVOLUTION = "scores", "gradients", "a convolution"
+ANY, SMOOTH, CONVOLUTION = "scores", "gradients", "a map that everything passes"
 
 # fmt: off
 METHODS = {
@@ -59,7 +59,7 @@ METHODS = {
     "score_cam": Method(cam.score_cam, "Score-CAM", "wang2020scorecam", ACTIVATION, "2 + one a channel", CONVOLUTION, costly=True),
     "ablation_cam": Method(cam.ablation_cam, "Ablation-CAM", "desai2020ablationcam", ACTIVATION, "1, or 1 + one of the head a channel", CONVOLUTION),
     "integrated_grad_cam": Method(cam.integrated_grad_cam, "Integrated Grad-CAM", "sattarzadeh2021integrated", ACTIVATION, "21 + 21 back", CONVOLUTION),
-    "guided_grad_cam": Method(cam.guided_grad_cam, "Guided Grad-CAM", "selvaraju2017gradcam", ACTIVATION, "2 + 2 back", "a convolution, ReLU"),
+    "guided_grad_cam": Method(cam.guided_grad_cam, "Guided Grad-CAM", "selvaraju2017gradcam", ACTIVATION, "2 + 2 back", "a map that everything passes, ReLU"),
     "rise": Method(masks.rise, "RISE", "petsiuk2018rise", MASKS, "1000", ANY, stochastic=True, costly=True),
     "sise": Method(masks.sise, "SISE", "sattarzadeh2021sise", MASKS, "up to one a channel, 1 + 1 back a block", CONVOLUTION, costly=True),
     "lime": Method(surrogates.lime, "LIME", "ribeiro2016lime", SURROGATES, "400", ANY, stochastic=True, costly=True),
@@ -81,13 +81,16 @@ COUNTS = ("steps", "samples", "masks", "cells", "parts")
 def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, **options):
     """Explanation maps of ``method``, float32 ``(n, *space)``, for any Keras classifier.
 
-    ``target`` is the class to explain, an int array ``(n,)``, by default the predicted one. At
+    ``target`` is the class to explain, an int array ``(n,)``, by default the predicted one. Of a model
+    with one output, which is the logit or the probability of the second of two classes, that output is
+    explained: what is negative in a signed map speaks for the first. At
     most ``batch_size`` samples are explained at once; their masked or noisy copies go through the
     network in batches of their own. A sample's map does not depend on the others in its batch. The
     same ``seed`` gives the same maps. ``options`` are the method's own.
 
-    Raises ValueError for an unknown method or option, a count below 1, and input of the wrong shape
-    or with NaN or infinite values.
+    Raises ValueError for an unknown method or option, a count below 1, input of the wrong shape or
+    with NaN or infinite values, and a model that cannot be explained: with several inputs, with the
+    channels first, or whose maps vanish in 16 bits.
     """
     if method not in METHODS:
         near = difflib.get_close_matches(method, METHODS) or METHODS
@@ -115,7 +118,27 @@ def explain(model, x, target=None, method="grad_cam", *, batch_size=32, seed=0, 
         disable=len(x) <= batch_size or not show_progress(),
     )
     maps = [function(x[part], target[part]) for part in parts]
-    return np.concatenate(maps).astype(np.float32)
+    maps = np.concatenate(maps).astype(np.float32)
+    if entry.family != CONTROLS:
+        _refuse_underflow(model, maps, method)
+    return maps
+
+
+def explain_by_all(model, x, target=None, options=None, **more):
+    """Maps by every method that the model allows, and why it does not allow the others.
+
+    ``options`` are those of the methods, ``{method: {…}}``, ``more`` what :func:`explain` takes for all.
+    Returns ``{method: maps}`` and ``{method: what it said}``, both in the order of :data:`METHODS`.
+    Raises ValueError where not even a control can be asked: the input or the model is to blame.
+    """
+    explain(model, x, target, CONTROL_NAMES[0], **more)
+    maps, refused = {}, {}
+    for method in METHODS:
+        try:
+            maps[method] = explain(model, x, target, method, **(options or {}).get(method, {}), **more)
+        except ValueError as reason:
+            refused[method] = str(reason)
+    return maps, refused
 
 
 @functools.cache
@@ -139,11 +162,31 @@ def _checked_input(model, x):
     )
     if not fits or len(x) == 0:
         raise ValueError(f"x has the shape {x.shape}; {model.name} takes {tuple(expected)}")
-    if x.ndim < 3:
-        raise ValueError(f"x has the shape {x.shape}; a map needs (n, *space, channels)")
+    if x.ndim not in (3, 4):
+        raise ValueError(
+            f"x has the shape {x.shape}; maps are made of signals (n, length, channels) and of images "
+            "(n, height, width, channels)"
+        )
+    for layer in model._flatten_layers():
+        if getattr(layer, "data_format", "") == "channels_first":
+            raise ValueError(
+                f"{layer.name} of {model.name} takes the channels first; build the model with "
+                'data_format="channels_last"'
+            )
     if not np.isfinite(x).all():
         raise ValueError("x has NaN or infinite values; an explanation of them means nothing")
     return x
+
+
+def _refuse_underflow(model, maps, method):
+    """Refuse maps of which nothing is left where the model computes in float16."""
+    half = [layer.name for layer in model._flatten_layers() if layer.compute_dtype == "float16"]
+    lost = half and ~(np.isfinite(maps) & (maps != 0)).reshape(len(maps), -1).any(axis=1)
+    if np.any(lost):
+        raise ValueError(
+            f"{model.name} computes in float16 ({half[0]}), in which {method} of {lost.sum()} of "
+            f"{len(maps)} samples vanishes or overflows: build it in float32 and load its weights"
+        )
 
 
 def _checked_target(model, target, count):

@@ -176,12 +176,12 @@ def integrated_grad_cam(
     total = 0
     for step in range(1, steps + 1):
         point = baseline + step / steps * (x - baseline)
-        total += _step(model, point, target, start, score=score, layer=layer) / steps
+        total += path_step(model, point, target, start, score=score, layer=layer) / steps
     return upsample(total, x.shape[1:-1], upsampling).numpy()
 
 
 @graph
-def _step(model, point, target, start, *, score, layer):
+def path_step(model, point, target, start, *, score, layer):
     """What one point of the path adds to :func:`integrated_grad_cam`."""
     features, gradient = features_and_gradient(model, point, target, score=score, layer=layer)
     return tf.nn.relu(tf.reduce_sum(_sum(gradient) * (features - start), axis=-1))

@@ -144,8 +144,10 @@ class _Piece(NamedTuple):
 def _roughest(path):
     """The number of the piece whose slope differs most from its neighbours', for its width.
 
-    An end has one neighbour, which counts twice.
+    An end has one neighbour, which counts twice; one alone has none.
     """
+    if len(path) == 1:
+        return 0
     slopes = [piece.rate.sum() for piece in path]
     changes = np.pad(np.abs(np.diff(slopes)), 1, mode="edge")
     return int(np.argmax([piece.width**2 for piece in path] * (changes[:-1] + changes[1:])))
@@ -155,8 +157,9 @@ def _roughest(path):
 def guided_backprop(model, x, target, *, score="logit"):
     """The gradient, with negative parts dropped at every ReLU on the way back (Springenberg 2015).
 
-    Channels summed. Other activations than ReLU pass the gradient as it is; a model without any
-    ReLU is refused. It shows edges rather than reasons: much of it does not depend on the target
+    Channels summed. A ReLU is one that is capped too, as a layer, an activation or an operation, of
+    Keras or TensorFlow. Other activations pass the gradient as it is. A model without any ReLU is
+    refused, and one with a ReLU in a layer of its own making. It shows edges rather than reasons: much of it does not depend on the target
     (Nie 2018). One forward and one backward pass.
     """
     explained = of_target(_guided_model(model, score)(x, training=False), target)
@@ -215,42 +218,74 @@ def _guided_model(model, score):
     """The scores with another way back: through the layers with a ReLU, whose weights are shared."""
     found = []
 
-    def guide(layer):
-        if not (_is_relu(layer) or _is_relu(getattr(layer, "activation", None))):
-            return layer
-        found.append(layer)
-        return _Guided(layer)
+    def guided(layer):
+        if _is_relu(layer) or _is_relu(getattr(layer, "activation", None)):
+            found.append(layer)
+            return _Overridden(layer, GUIDED)
+        return _Overridden(layer, UNKNOWN) if _is_unknown(layer) else layer
 
-    guided = keras.models.clone_model(score_model(model, score), clone_function=guide)
+    def call(layer, *args, **options):
+        # Operations are not cloned, and those that are not layers have no activation.
+        is_relu = not isinstance(layer, keras.layers.Layer) and _is_relu(layer)
+        return guided(layer)(*args) if is_relu else layer(*args, **options)
+
+    how = {"clone_function": guided, "call_function": call}
+    made = keras.models.clone_model(score_model(model, score), **how)
     if not found:
         raise ValueError("The model has no ReLU, without which guided backpropagation is the gradient")
-    return guided
+    return made
 
 
-class _Guided(keras.layers.Layer):
-    """A layer with a ReLU whose gradient is guided."""
+class _Overridden(keras.layers.Layer):
+    """A layer or operation with other gradients of the ReLUs in it."""
 
-    def __init__(self, layer):
-        super().__init__(name=f"guided_{layer.name}", dtype=layer.dtype_policy)
-        self.layer = layer
+    def __init__(self, layer, gradients):
+        super().__init__(name=f"overridden_{layer.name}", dtype=getattr(layer, "dtype_policy", None))
+        self.layer, self.gradients = layer, gradients
 
-    def call(self, x):
-        with tf.compat.v1.get_default_graph().gradient_override_map({"Relu": GUIDED}):
-            return self.layer(x)
-
-
-def _is_relu(activation):
-    if isinstance(activation, keras.layers.ReLU):
-        return activation.max_value is None and not (activation.negative_slope or activation.threshold)
-    return activation is keras.activations.relu
+    def call(self, *args, **options):
+        with tf.compat.v1.get_default_graph().gradient_override_map(self.gradients):
+            return self.layer(*args, **options)
 
 
-GUIDED = "xai_utils guided ReLU"
-with contextlib.suppress(KeyError):  # it is known already where the module is loaded again
+RELUS = (keras.activations.relu, keras.activations.relu6, tf.nn.relu, tf.nn.relu6)
+RELUS += (keras.ops.relu, keras.ops.relu6)
 
-    @tf.RegisterGradient(GUIDED)
+
+def _is_relu(thing):
+    """Whether a layer, an operation or a function is a ReLU, capped or not, and not a leaky one."""
+    if isinstance(thing, keras.Operation):  # a layer is one too
+        is_bent = getattr(thing, "negative_slope", 0) or getattr(thing, "threshold", 0)
+        return type(thing).__name__ in ("ReLU", "Relu", "Relu6") and not is_bent
+    return thing in RELUS
+
+
+def _is_unknown(layer):
+    """Whether there may be a ReLU in a layer that does not say so: it is not of Keras, or a function in
+    it is not."""
+    functions = [getattr(layer, name, None) for name in ("activation", "function")]
+    own = [type(layer), *(function for function in functions if function is not None)]
+    return any(not (getattr(one, "__module__", None) or "").startswith("keras.") for one in own)
+
+
+GUIDED = {"Relu": "xai_utils guided ReLU", "Relu6": "xai_utils guided ReLU6"}
+UNKNOWN = dict.fromkeys(GUIDED, "xai_utils unknown ReLU")
+with contextlib.suppress(KeyError):  # they are known already where the module is loaded again
+
+    @tf.RegisterGradient(GUIDED["Relu"])
     def _guided_relu(relu, upstream):
         return tf.raw_ops.ReluGrad(gradients=tf.nn.relu(upstream), features=relu.outputs[0])
+
+    @tf.RegisterGradient(GUIDED["Relu6"])
+    def _guided_relu6(relu, upstream):
+        return tf.raw_ops.Relu6Grad(gradients=tf.nn.relu(upstream), features=relu.outputs[0])
+
+    @tf.RegisterGradient(UNKNOWN["Relu"])
+    def _unknown_relu(relu, upstream):
+        raise ValueError(
+            f"There is a ReLU, {relu.name}, in a layer that does not say so, which guided backpropagation "
+            "cannot reach: make it a layer or an activation of Keras"
+        )
 
 
 @graph

@@ -52,7 +52,7 @@ def sise(model, x, target, *, score="probability"):
     slope = "log_odds" if score == "probability" else score
     blocks = [
         features_and_gradient(model, x, target, score=slope, layer=place)
-        for place in block_layers(model)
+        for place in block_layers(model, x.shape[1:])
     ]
     size = passes_at_once(model, x.shape[1:])
 

@@ -102,7 +102,7 @@ def download():
     Raises OSError (which includes the errors of requests) when it cannot be had; without a
     network within PROBE_SECONDS. A download that breaks off is retried.
     """
-    _probe()
+    probe(ARCHIVE_URL)
     fetcher = pooch.create(
         path=CACHED.parent,
         base_url="",
@@ -122,14 +122,17 @@ def download():
         ) from error
 
 
-def _probe():
-    """Ask for the head of the archive. In a thread, because looking up a name has no timeout."""
+def probe(url):
+    """Ask for the head of a file. In a thread, because looking up a name has no timeout.
+
+    Raises OSError where it is not to be had within :data:`PROBE_SECONDS`.
+    """
     answers = queue.Queue()
 
     def ask():
         try:
             options = {"headers": USER_AGENT, "timeout": PROBE_SECONDS, "allow_redirects": True}
-            requests.head(ARCHIVE_URL, **options).raise_for_status()
+            requests.head(url, **options).raise_for_status()
             answers.put(None)
         except OSError as error:
             answers.put(error)

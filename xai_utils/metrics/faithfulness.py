@@ -226,7 +226,7 @@ def salient_points(maps, fraction, rule="exact"):
 
     ``"exact"`` keeps ``⌊fraction·n + 0.5⌋`` points, of equal ones the first in reading order.
     ``"published"`` is the rule of the deliverable: all above the ``⌊fraction·n⌋``-th largest
-    value, so at least one fewer, and none of those equal to it: a constant map keeps nothing.
+    value, above the largest where that is none, so at least one fewer, and none of those equal to it: a constant map keeps nothing.
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction is {fraction}; it must be above 0 and at most 1")
@@ -239,7 +239,7 @@ def salient_points(maps, fraction, rule="exact"):
         keep, ties = flat > least, flat == least
         keep |= ties & (np.cumsum(ties, axis=1) <= count - keep.sum(axis=1, keepdims=True))
     elif rule == "published":
-        place = int(size * fraction)
+        place = max(int(size * fraction), 1)
         keep = flat > np.partition(flat, size - place, axis=1)[:, size - place, np.newaxis]
     else:
         raise ValueError(f"rule is {rule!r}; it must be one of {', '.join(RULES)}")

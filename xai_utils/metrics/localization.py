@@ -64,6 +64,20 @@ def balance(maps, truths):
     return np.where(truths.any(axis=2).all(axis=1), values, np.nan)
 
 
+def instance_shares(one_map, instances):
+    """How much of a map ``(*space)`` each instance ``(k, *space)`` of a class gets: ``(shares, density)``.
+
+    ``shares`` ``(k,)`` are those of the map's positive part; ``density`` ``(k,)`` is the share by the
+    area that the instance takes, 1 being what a constant map gives. Both are NaN for a map that is not
+    finite, and a map without positive values counts as spread evenly.
+    """
+    positive = np.maximum(np.asarray(one_map, float), 0)
+    positive = positive if positive.any() else np.ones_like(positive)
+    weights, own = positive.reshape(-1), np.asarray(instances, bool).reshape(len(instances), -1)
+    shares = own @ weights / weights.sum() if np.isfinite(one_map).all() else np.full(len(own), np.nan)
+    return shares, shares / own.mean(axis=1)
+
+
 def _flat(maps, truth):
     """Both as ``(n, points)``; a map that is not finite everywhere becomes NaN everywhere."""
     if np.shape(maps) != np.shape(truth):

@@ -58,14 +58,14 @@ def compute_maps(model, samples, target, method, options, batch_size=32):
     return _computed(model, samples, target, method, code, compute, given, batch_size)
 
 
-def compute_slopes(model, samples, target, function, steps, batch_size=32):
+def compute_by(model, samples, target, function, batch_size=32, **options):
     """The same for a function of a model, inputs and targets that is no method of its own."""
 
     def compute(places):
-        return function(model, samples.x[places], target[places], steps=steps)
+        return function(model, samples.x[places], target[places], **options)
 
-    given, code = {"steps": steps}, {function: ()}
-    return _computed(model, samples, target, function.__name__, code, compute, given, batch_size)
+    name, code = function.__name__, {function: ()}
+    return _computed(model, samples, target, name, code, compute, options, batch_size)
 
 
 def _computed(model, samples, target, name, code, compute, options, batch_size):

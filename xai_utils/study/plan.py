@@ -20,7 +20,7 @@ from xai_utils.networks import long_trainings
 from xai_utils.run.files import profile_section
 from xai_utils.run.sources import code_of
 from xai_utils.run.store import digest
-from xai_utils.study import published, samples
+from xai_utils.study import integrated_grad_cam, pictures, published, samples
 from xai_utils.study.maps import NOT_FOLLOWED, by_cost, compute_maps, in_memory, maps_of_multiplied
 from xai_utils.study.scores import compared_scores, curve_settings, faithfulness_scores
 
@@ -33,7 +33,13 @@ FILLS = ("black", "mean", "blur")
 TILE_METHODS = tuple(METHODS)
 SIGNAL_METHODS = tuple(name for name in METHODS if name != "cam")  # not defined for the 1-D CNN
 CHEAP = {"mnist1d": by_cost(SIGNAL_METHODS)[0], "hmt": by_cost(TILE_METHODS)[0]}
-COSTLY = by_cost(TILE_METHODS)[1]
+COSTLY = tuple(by_cost(TILE_METHODS)[1])
+# On photographs: those that weight feature maps by few passes, those that take more, those of one source.
+PICTURE_METHODS = (
+    "cam", "grad_cam", "grad_cam_pp", "xgrad_cam", "ablation_cam", "integrated_grad_cam", *CONTROL_NAMES,
+)  # fmt: skip
+PICTURE_GRADIENTS = tuple(name for name in CHEAP["hmt"] if name not in PICTURE_METHODS)
+BEAR_METHODS = ("cam", "grad_cam", "grad_cam_pp")
 
 
 def explained(own, methods):
@@ -146,6 +152,25 @@ def _rates(fills, fractions, rules):
     return metrics.settings(published.RATES, fills=fills, fractions=fractions, rules=rules)
 
 
+def boxed(own, methods):
+    """Where the maps lie, and Drop and Increase, as the paper on Integrated Grad-CAM asks for them."""
+    fraction = integrated_grad_cam.FRACTION
+    rated = _scored(own, methods, _rates(["black"], [fraction], ["exact"]))
+    return pd.concat([located(own, methods), rated], ignore_index=True)
+
+
+def taken_apart(own, methods):
+    """The authors' implementation of Integrated Grad-CAM, changed step by step."""
+    return integrated_grad_cam.take_apart(own)
+
+
+def multiplied_and_removed(own, methods):
+    """The two metrics of the source that explains bears: the input times its map, and the input without
+    the top quarter."""
+    asked = metrics.settings(BEAR_METRICS, fills=["black"])
+    return _scored(own, methods, asked)
+
+
 def in_first_step(own, methods):
     """Drop and Increase as they were published."""
     return published.first_step(own)
@@ -180,13 +205,16 @@ class Work:
     share: float = 0.5
 
 
-SIGNALS, TILES, COURSE = "signals", "tiles", "course"
+SIGNALS, TILES, COURSE, PICTURES = "signals", "tiles", "course", "pictures"
 # Works of so few samples are done together, in so many jobs: to start a job and to trace the graphs of
 # its methods takes longer than they do.
-FEW, TOGETHER = {"mnist1d": 1000, "hmt": 16}, {"mnist1d": 1, "hmt": 2}
+FEW = {"mnist1d": 1000, "hmt": 16, "pictures": 30}
+TOGETHER = {"mnist1d": 1, "hmt": 2, "pictures": 2}
 PUBLISHED_METHODS = (*STUDIED, "random")
 FAITHFUL = tuple(n for n in metrics.of_family(metrics.FAITHFULNESS) if n not in metrics.NEEDS_AGAIN)
 SAME = tuple(metrics.of_family(metrics.SAMENESS))
+BEAR_METRICS = ("multiplied_drop_rate", "multiplied_increase_rate", "removal_loss")
+BOXED = (*published.RATES, *metrics.of_family(metrics.LOCALIZATION))
 WORK = {
     "signals": Work(
         samples.signals, ("signals", 10), (SIGNALS,), CHEAP["mnist1d"], explained,
@@ -252,6 +280,33 @@ WORK = {
     ),
     "synthetic": Work(
         samples.synthetic, ("synthetic", 7), (TILES,), CHEAP["hmt"], explained,
+    ),
+    "voc": Work(
+        pictures.voc_pairs, ("voc", 1), (PICTURES,), PICTURE_METHODS,
+        score=boxed, metrics=BOXED, share=1,
+    ),
+    "voc_some": Work(
+        pictures.voc_some, ("voc_some", 1), (PICTURES,), PICTURE_GRADIENTS,
+        score=boxed, metrics=BOXED,
+    ),
+    "voc_few": Work(
+        pictures.voc_few, ("voc_few", 1), (PICTURES,), COSTLY,
+        score=boxed, metrics=BOXED,
+    ),
+    "voc_steps": Work(
+        pictures.voc_steps, ("voc_steps", 1), (PICTURES,),
+        score=taken_apart, metrics=BOXED,
+    ),
+    "voc_several": Work(
+        pictures.voc_several, ("voc", 1), (PICTURES,), (*BEAR_METHODS, "random"),
+        score=multiplied_and_removed, metrics=BEAR_METRICS,
+    ),
+    "photographs": Work(
+        pictures.photographs_every, ("photographs", 2), (PICTURES,), (*BEAR_METHODS, "random"),
+        score=multiplied_and_removed, metrics=BEAR_METRICS,
+    ),
+    "photographs_few": Work(
+        pictures.photographs_few, ("photographs_few", 2), (PICTURES,), TILE_METHODS, explained,
     ),
 }  # fmt: skip
 
@@ -349,7 +404,9 @@ def _job(profile, rule, works, part, found):
 
 
 def dataset_of(work):
-    """Which samples a work has, signals or tiles."""
+    """Which samples a work has: signals, tiles or pictures."""
+    if PICTURES in work.uses:
+        return "pictures"
     return "hmt" if TILES in work.uses else "mnist1d"
 
 
@@ -410,7 +467,7 @@ def train_tiles(profile):
         long_trainings.cross_validate(data)
 
 
-TRAININGS = {SIGNALS: train_signals, TILES: train_tiles}
+TRAININGS = {SIGNALS: train_signals, TILES: train_tiles, PICTURES: pictures.train_pictures}
 
 
 def run_job(profile, job):

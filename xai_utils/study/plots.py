@@ -1,6 +1,7 @@
 """The figures. Each function returns one; nothing else in the package knows matplotlib."""
 
 import textwrap
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -197,10 +198,11 @@ def tile_pairs(above, below, titles, names):
     return figure
 
 
-def tile_maps(images, row_titles, maps):
+def tile_maps(images, row_titles, maps, boxes=()):
     """One row a tile: the tile, then each method's map. ``maps`` is ``{title: (n, h, w)}``.
 
-    Each map has its own scale: a method's values mean nothing beside another's.
+    Each map has its own scale: a method's values mean nothing beside another's. ``boxes`` are masks
+    ``(k, h, w)`` for each tile, whose outlines are drawn in every column.
     """
     rows, columns = len(images), len(maps) + 1
     width = max(COLUMN, 1.1 * columns if columns > 4 else 0)
@@ -213,6 +215,10 @@ def tile_maps(images, row_titles, maps):
             colours, norm = _colours(values[row], signed=values.min() < 0)
             axis.imshow(values[row], cmap=colours, norm=norm)
             axis.set_title(_wrapped(title, 12) if row == 0 else "", fontsize=6)
+    for row, masks in zip(axes, boxes):
+        for axis, mask in product(row, masks):
+            for colour, width in (("black", 1.6), ("white", 0.8)):  # seen on any ground
+                axis.contour(mask, levels=[0.5], colors=colour, linewidths=width)
     for axis in axes.flat:
         _bare(axis)
     return figure

@@ -16,7 +16,7 @@ import pandas as pd
 from xai_utils.attributions.gradients import tf_explain_mean_gradient, tf_explain_scaled
 from xai_utils.metrics import settings
 from xai_utils.run import files
-from xai_utils.study.maps import Derived, compute_maps, compute_slopes
+from xai_utils.study.maps import Derived, compute_by, compute_maps
 from xai_utils.study.scores import faithfulness_scores
 from xai_utils.study.statistics import summarize
 
@@ -143,9 +143,8 @@ def step_maps(own, names=None):
     to the definition.
     """
     given = own.model, own.samples, own.target
-    slope, _ = compute_slopes(
-        *given, tf_explain_mean_gradient, SLOPE_STEPS[own.dataset], own.batch_size
-    )
+    steps = SLOPE_STEPS[own.dataset]
+    slope, _ = compute_by(*given, tf_explain_mean_gradient, own.batch_size, steps=steps)
     x, cam, sound = own.samples.x, CAM_OPTIONS[own.dataset], own.options.get(SOUND, {})
 
     def explained(method, **options):

@@ -34,7 +34,7 @@ from xai_utils.run.store import DATA, described, digest
 from xai_utils.study.cases import signals_shown, tiles_shown
 from xai_utils.study.maps import firsts, predictions
 
-BATCH = {"mnist1d": 250, "hmt": 32}
+BATCH = {"mnist1d": 250, "hmt": 32, "pictures": 12}
 EMPTY = "08_EMPTY"  # the class of synthetic tissue whose mask is everything
 NOISE = 0.02  # the share of an input's range that a prediction should not notice
 
@@ -166,7 +166,8 @@ def synthetic_network():
     return load_weights(vgg7(), shipped_weights("synthetic"))
 
 
-def _options(profile, dataset):
+def options_of(profile, dataset):
+    """The options of the methods on a data set, where they are not the default."""
     return profile_section(profile, "options").get(dataset, {})
 
 
@@ -176,7 +177,7 @@ def signals(profile):
     data, (model, *_) = signal_data(), signal_network(profile)
     target = predictions(model, data.test, BATCH["mnist1d"]).argmax(axis=1)
     fills = {"black": 0.0, "mean": data.train.x.mean(axis=0), "blur": blurred}
-    return SampleSet("mnist1d", model, data.test, target, _options(profile, "mnist1d"), fills)
+    return SampleSet("mnist1d", model, data.test, target, options_of(profile, "mnist1d"), fills)
 
 
 @functools.cache
@@ -187,7 +188,7 @@ def tiles(profile):
     samples = samples.take(firsts(samples.y, count(profile, "tiles")))
     target = predictions(model, samples).argmax(axis=1)
     fills = {"black": 0.0, "mean": data.train.x.mean(axis=0) / 255, "blur": blurred}
-    return SampleSet("hmt", model, samples, target, _options(profile, "hmt"), fills)
+    return SampleSet("hmt", model, samples, target, options_of(profile, "hmt"), fills)
 
 
 def answers(own):
@@ -271,7 +272,7 @@ def mosaic(profile):
     cells, sure = _cells(profile)
     samples, truth = mosaics.grid(cells, **sure, count=count(profile, "mosaics"))
     model, _ = tissue_network(profile)
-    return SampleSet("hmt", model, samples, samples.y, _options(profile, "hmt"), truth=truth)
+    return SampleSet("hmt", model, samples, samples.y, options_of(profile, "hmt"), truth=truth)
 
 
 def mosaic_twice(profile):
@@ -280,7 +281,7 @@ def mosaic_twice(profile):
     wanted = count(profile, "mosaics_twice")
     samples, truth = mosaics.grid(cells, **sure, count=wanted, twice=True)
     model, _ = tissue_network(profile)
-    return SampleSet("hmt", model, samples, samples.y, _options(profile, "hmt"), truth=truth)
+    return SampleSet("hmt", model, samples, samples.y, options_of(profile, "hmt"), truth=truth)
 
 
 def synthetic(profile):
@@ -290,7 +291,7 @@ def synthetic(profile):
     places = firsts(drawn.y, count(profile, "synthetic"))
     places = places[drawn.y[places] != synthetic_tissue.CLASSES.index(EMPTY)]
     samples = Samples(unit_range(drawn.x[places]), drawn.y[places], drawn.names[places])
-    options = _options(profile, "hmt")
+    options = options_of(profile, "hmt")
     every = SampleSet("hmt", model, samples, samples.y, options, truth=masks[places])
     return every.take(predictions(model, samples).argmax(axis=1) == samples.y)
 
@@ -329,7 +330,7 @@ def tiles_sanity(profile):
     x = unit_range(hmt.middle(some.x, count(profile, "sanity_size")))
     samples = Samples(x, some.y, some.names)
     target = predictions(model, samples).argmax(axis=1)
-    return _with_views(SampleSet("hmt", model, samples, target, _options(profile, "hmt")))
+    return _with_views(SampleSet("hmt", model, samples, target, options_of(profile, "hmt")))
 
 
 def course_signals(profile):

@@ -1,0 +1,93 @@
+"""Photographs of ImageNet classes, and any folder of pictures.
+
+The photographs come from the folder ``XAI_PHOTOS``; where that is not set, generated pictures stand in.
+"""
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from xai_utils.data import DataError, Samples
+from xai_utils.run.files import REPOSITORY
+
+SIDE, SIZE = 256, 224  # pixels: the shorter side, and the square cut from the middle
+
+
+def find(asked=None):
+    """Where the photographs are: ``(path, source)``, source ``local`` or ``generated``.
+
+    A relative ``XAI_PHOTOS`` starts at the root of the repository.
+    """
+    asked = str(asked or os.environ.get("XAI_PHOTOS", ""))
+    if asked in ("", "synthetic"):
+        return "generated", "generated"
+    path = (REPOSITORY / asked).resolve()
+    if not path.is_dir():
+        raise DataError(f"There is no folder {path}: correct XAI_PHOTOS")
+    return str(path), "local"
+
+
+def load(folder, identifiers):
+    """The photographs of a folder, in the order of their names: uint8 ``(n, 224, 224, 3)``.
+
+    The name of a file begins with the WordNet identifier of what it shows, ``n02133161_….JPEG``; its
+    place among ``identifiers`` is the label. Raises :class:`DataError` for a name without one.
+    """
+    images, names = read_folder(folder, SIZE)
+    known = {identifier: place for place, identifier in enumerate(identifiers)}
+    if strange := [name for name in names if name.split("_")[0] not in known]:
+        raise DataError(
+            f"{folder}/{strange[0]} does not begin with the identifier of an ImageNet class, such as "
+            "n02133161: rename it, or take it out of the folder"
+        )
+    return Samples(images, np.array([known[name.split("_")[0]] for name in names]), names)
+
+
+def read_folder(folder, size, count=None):
+    """The first pictures of a folder, by name: uint8 ``(n, size, size, 3)``, and their names ``(n,)``.
+
+    Each is scaled so that its shorter side has 8/7 of ``size`` pixels, and its middle is cut out, as
+    networks of ImageNet are used to. Raises :class:`DataError` where there is none, or one that cannot
+    be read.
+    """
+    if not Path(folder).is_dir():
+        raise DataError(f"There is no folder {folder}")
+    files = sorted(file for file in Path(folder).iterdir() if _is_picture(file))
+    if not files:
+        raise DataError(f"There is no picture in {folder}")
+    images = [_middle(open_picture(file), size) for file in files[:count]]
+    return np.stack(images), np.array([file.stem for file in files[:count]])
+
+
+def open_picture(path, size=None):
+    """A picture as it is to be seen, three channels of 8 bits; of ``size`` (width, height) if given.
+
+    Raises :class:`DataError` for a file that is no picture, or whose size is another one or dangerous.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                if size is not None and image.size != size:
+                    raise DataError(f"{path} has {image.size} pixels, not {size}, as is said of it")
+                return ImageOps.exif_transpose(image).convert("RGB")
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{path} has too many pixels to be opened: take it away") from error
+    except (OSError, SyntaxError) as error:
+        raise DataError(f"{path} cannot be read ({error}): replace this picture") from error
+
+
+def _is_picture(file):
+    return file.suffix.lower() in Image.registered_extensions() and not file.name.startswith(".")
+
+
+def _middle(image, size):
+    """The middle of a picture, a square."""
+    scale = SIDE / SIZE * size / min(image.size)
+    width, height = (max(round(side * scale), size) for side in image.size)
+    left, top = (width - size) // 2, (height - size) // 2
+    whole = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(whole.crop((left, top, left + size, top + size)))

@@ -1,0 +1,161 @@
+"""PASCAL VOC 2007: photographs in which every object of twenty classes has a box.
+
+The images come from the first of: the folder ``XAI_VOC_DIR``, the test images in ``data/downloads``, the
+public archive. With none of them to be had, generated pictures stand in.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pooch
+from PIL import Image
+
+from xai_utils.data import DataError
+from xai_utils.data.boxed import Boxed
+from xai_utils.data.hmt import DATA, READ_SECONDS, USER_AGENT, probe
+from xai_utils.data.photographs import open_picture
+from xai_utils.run.files import write
+
+CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
+    "tvmonitor",
+)  # fmt: skip
+SIZE = 224  # pixels, to which the images are squeezed
+ARCHIVE = "VOCtest_06-Nov-2007.tar"
+ARCHIVE_URL = f"http://host.robots.ox.ac.uk/pascal/VOC/voc2007/{ARCHIVE}"
+ARCHIVE_MD5 = "b6e924de25625d8de591ea690078ad9f"
+CACHED = DATA / "downloads" / "VOCdevkit" / "VOC2007"
+
+
+def find(asked=None):
+    """Where the images are: ``(path, source)``, source one of ``local public generated``.
+
+    A relative ``XAI_VOC_DIR`` starts at the root of the repository; it may lead to ``VOC2007``, to
+    ``VOCdevkit``, or to the folder of that. The public archive is downloaded where neither is there.
+    """
+    asked = str(asked or os.environ.get("XAI_VOC_DIR", ""))
+    if asked == "synthetic":
+        return "generated", "generated"
+    if asked:
+        path = (DATA.parent / asked).resolve()
+        places = (path, path / "VOC2007", path / "VOCdevkit" / "VOC2007")
+        found = [place for place in places if (place / "ImageSets" / "Main").is_dir()]
+        if not found:
+            raise DataError(f"{path} holds no ImageSets/Main: give XAI_VOC_DIR the folder VOC2007")
+        return str(found[0]), "local"
+    if not CACHED.is_dir():
+        try:
+            download()
+        except OSError as error:
+            print(
+                f"VOC could not be downloaded ({type(error).__name__}): generated pictures stand in",
+                file=sys.stderr,
+            )
+            return "generated", "generated"
+    return str(CACHED), "public"
+
+
+def download():
+    """Download the test images (451 MB), check them and unpack them.
+
+    Raises OSError, which includes the errors of requests, when they cannot be had.
+    """
+    probe(ARCHIVE_URL)
+    downloader = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(), headers=USER_AGENT, timeout=READ_SECONDS
+    )
+    try:
+        pooch.retrieve(
+            ARCHIVE_URL, f"md5:{ARCHIVE_MD5}", fname=ARCHIVE, path=CACHED.parents[1],
+            downloader=downloader, processor=pooch.Untar(extract_dir="."),
+        )  # fmt: skip
+    except ValueError as error:  # pooch's word for another checksum
+        raise DataError(
+            f"What {ARCHIVE_URL} sends is not the archive that is expected: download it by hand and set "
+            "XAI_VOC_DIR"
+        ) from error
+
+
+def parts(path):
+    """Which of ``trainval`` and ``test`` are at hand."""
+    lists = Path(path) / "ImageSets" / "Main"
+    return [part for part in ("trainval", "test") if (lists / f"{part}.txt").is_file()]
+
+
+def load(path, part="test", limit=None):
+    """The first images of a part, in the order of its list, squeezed to 224 × 224, with their boxes.
+
+    Raises :class:`DataError` for a list, an image or an annotation that is missing or cannot be used.
+    """
+    path = Path(path)
+    names = _listed(path, part)[:limit]
+    images, boxes, labels = zip(*(_read(path, name) for name in names))
+    source = "public" if path == CACHED else "local"
+    return Boxed(np.stack(images), np.array(names), boxes, labels, CLASSES, source)
+
+
+def _listed(path, part):
+    """The names of the images of a part."""
+    file = Path(path) / "ImageSets" / "Main" / f"{part}.txt"
+    if not file.is_file():
+        raise DataError(f"There is no {file}: this part of VOC is not here")
+    names = [line.split()[0] for line in file.read_text().splitlines() if line.strip()]
+    if not names:
+        raise DataError(f"{file} names no image")
+    return names
+
+
+def _read(path, name):
+    """An image, its boxes ``(k, 4)`` and their classes ``(k,)``."""
+    file = path / "Annotations" / f"{name}.xml"
+    try:
+        about = ElementTree.parse(file).getroot()
+        given = about.find("size")
+        size = (
+            None if given is None else tuple(int(given.find(side).text) for side in ("width", "height"))
+        )
+        objects = [_object(one) for one in about.findall("object")]
+    except (OSError, ElementTree.ParseError, AttributeError, ValueError) as error:
+        raise DataError(f"{file} cannot be used ({error}): replace it") from error
+    image = open_picture(path / "JPEGImages" / f"{name}.jpg", size)
+    boxes = np.array([box for _, box in objects]).reshape(-1, 4)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    if not objects or (low < 0).any() or (high > image.size).any() or (low >= high).any():
+        raise DataError(f"{file} has no object, or a box outside of its image: replace it")
+    squeezed = np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+    return squeezed, boxes * SIZE / np.tile(image.size, 2), np.array([label for label, _ in objects])
+
+
+def _object(one):
+    """The class of an object, and its box. VOC counts pixels from 1, and the last belongs to the box."""
+    name, box = one.find("name").text.strip(), one.find("bndbox")
+    if name not in CLASSES:
+        raise ValueError(f"{name} is none of the twenty classes")
+    left, top, right, bottom = (float(box.find(side).text) for side in ("xmin", "ymin", "xmax", "ymax"))
+    return CLASSES.index(name), (left - 1, top - 1, right, bottom)
+
+
+def main():
+    """Find the images and write down where they are."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("output", type=Path)
+    options = parser.parse_args()
+    started = time.time()
+    try:
+        path, source = find()
+        number = "no" if source == "generated" else len(_listed(path, "test"))
+    except DataError as error:
+        sys.exit(f"error: {error}")
+    write(options.output, json.dumps({"path": path, "source": source}, indent=1))
+    print(f"VOC: {number} images, {source}  {time.time() - started:.0f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

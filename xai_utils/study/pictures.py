@@ -1,0 +1,254 @@
+"""Photographs of single objects, and images of VOC with boxes: what is explained, and by which network.
+
+Where there are none on this machine, pictures made of synthetic tissue stand in, and its VGG-7 for the
+network that others trained on ImageNet.
+"""
+
+import functools
+import json
+
+import numpy as np
+
+from xai_utils.data import Samples, generated_pictures, photographs, unit_range, voc
+from xai_utils.metrics.faithfulness import blurred
+from xai_utils.models import fingerprint
+from xai_utils.networks import linear_head
+from xai_utils.networks.pretrained import class_names, identifiers, pretrained
+from xai_utils.run.files import results, whole, write
+from xai_utils.run.store import TRAININGS, described, digest
+from xai_utils.study.maps import predictions
+from xai_utils.study.samples import SampleSet, count, options_of, synthetic_network
+
+NETWORK = "mobilenet_v2"
+GENERATED = "generated"  # the source of pictures that stand in
+# The class of the second source first, then the other bears.
+BEARS = ("n02133161", "n02132136", "n02134084", "n02134418")
+STAND_INS = 60  # pictures in the place of photographs
+FILLS = {"black": 0.0, "blur": blurred}
+
+
+@functools.cache
+def network(source):
+    """The network of photographs, or of what stands in for them."""
+    return synthetic_network() if source == GENERATED else pretrained(NETWORK)
+
+
+@functools.cache
+def boxed(profile):
+    """The first images of VOC that the profile asks for: those that the run was started with, or the
+    user's where there is no run."""
+    path, source = _place_of_voc(profile)
+    number = count(profile, "voc")
+    return generated_pictures.load(number) if source == GENERATED else voc.load(path, limit=number)
+
+
+def _place_of_voc(profile):
+    found = results(profile) / "voc.json"
+    return json.loads(found.read_text()).values() if found.exists() else voc.find()
+
+
+@functools.cache
+def voc_network(profile):
+    """The network of the images with a linear head for several labels, the fold of each image, and how
+    well the heads tell the classes, each asked of the images that it did not see.
+
+    Fitted on ``trainval`` where that is at hand, and then in fold -1; else on four fifths of the images
+    themselves, in turn.
+    """
+    own = boxed(profile)
+    body = linear_head.body_of(network(own.source))
+    features, present = _features(body, own), own.present()
+    fold = np.arange(len(own)) % linear_head.FOLDS
+    fitted = features, present, fold
+    if data := _trainval(profile):
+        fold = np.full(len(own), -1)
+        fitted = _features(body, data), data.present(), np.full(len(data), -1)
+    kernel, bias = _head(body, *fitted)
+    classes = present.shape[1]
+    scores = features @ kernel + bias
+    columns = np.maximum(fold, 0)[:, np.newaxis] * classes + np.arange(classes)
+    told = linear_head.quality(np.take_along_axis(scores, columns, axis=1), present)
+    return linear_head.with_head(body, kernel, bias), fold, told
+
+
+def _trainval(profile):
+    """The images to fit on, where they are at hand."""
+    path, source = _place_of_voc(profile)
+    has = source != GENERATED and "trainval" in voc.parts(path)
+    return voc.load(path, "trainval") if has else None
+
+
+def _features(body, data):
+    """The averaged features of images, ``(n, d)``."""
+    empty = np.zeros(len(data), int)
+    return predictions(body, Samples(unit_range(data.images), empty, data.names))
+
+
+def _head(body, features, present, fold):
+    """The kernel and the bias of the heads, fitted once."""
+    about, folder = described(
+        TRAININGS, "voc_head", {linear_head.fit: ()},
+        network=fingerprint(body), data=digest(features, present, fold),
+    )  # fmt: skip
+    file = folder / "head.npz"
+    if not file.exists():
+        kernel, bias = linear_head.fit(features, present, fold)
+        write(folder / "about.json", json.dumps(about, indent=1))
+        with whole(file) as partial:
+            np.savez(partial, kernel=kernel, bias=bias)
+    with np.load(file) as kept:
+        return kept["kernel"], kept["bias"]
+
+
+@functools.cache
+def _pairs(profile):
+    """Every image with every class that stands in it: places and labels, each ``(n,)``."""
+    return np.nonzero(boxed(profile).present())
+
+
+def _set(profile, chosen):
+    """The pairs of an image and a class at ``chosen``; the truth is the union of the class's boxes."""
+    data, (model, fold, _) = boxed(profile), voc_network(profile)
+    places, labels = (part[chosen] for part in _pairs(profile))
+    names = [f"{data.names[i]} {data.classes[label]}" for i, label in zip(places, labels)]
+    images = unit_range(data.images[places])
+    truth = [data.instances(i, label).any(axis=0) for i, label in zip(places, labels)]
+    target = linear_head.own_outputs(fold[places], labels, len(data.classes))
+    samples = Samples(images, labels, np.array(names))
+    own_options = options_of(profile, "pictures")
+    return SampleSet("pictures", model, samples, target, own_options, FILLS, np.array(truth))
+
+
+def image_of(names):
+    """``{pair: image}`` by the names of pairs: pairs of one image are not independent."""
+    return {name: name.rsplit(" ", 1)[0] for name in names}
+
+
+@functools.cache
+def voc_pairs(profile):
+    """Every image with every class that stands in it."""
+    return _set(profile, slice(None))
+
+
+def _of_first_images(profile, name):
+    """Each of the first images with the first class that stands in it, as many as the profile asks for."""
+    _, first = np.unique(_pairs(profile)[0], return_index=True)
+    return first[: count(profile, name)]
+
+
+@functools.cache
+def voc_some(profile):
+    """One pair of each of the first images: what takes many passes is asked of these."""
+    return _set(profile, _of_first_images(profile, "voc_some"))
+
+
+@functools.cache
+def voc_few(profile):
+    """The same of fewer images: what takes hundreds of passes is asked of these."""
+    return _set(profile, _of_first_images(profile, "voc_few"))
+
+
+@functools.cache
+def voc_steps(profile):
+    """The same: on these a published implementation is taken apart."""
+    return _set(profile, _of_first_images(profile, "voc_steps"))
+
+
+@functools.cache
+def voc_several(profile):
+    """The pairs whose class stands there more than once."""
+    return _set(profile, _several(profile))
+
+
+def _several(profile):
+    data, (places, labels) = boxed(profile), _pairs(profile)
+    number = [np.sum(data.labels[i] == label) for i, label in zip(places, labels)]
+    return np.flatnonzero(np.array(number) > 1)
+
+
+def instances_of(profile, own):
+    """The boxes of each pair of a set, masks ``(k, *space)``."""
+    data = boxed(profile)
+    place_of = {name: place for place, name in enumerate(data.names)}
+    images = image_of(own.samples.names)
+    return [
+        data.instances(place_of[images[name]], label)
+        for name, label in zip(own.samples.names, own.samples.y)
+    ]
+
+
+@functools.cache
+def _shown():
+    """The photographs, where they come from and the names of the classes."""
+    path, source = photographs.find()
+    if source == GENERATED:
+        data = generated_pictures.load(STAND_INS)
+        first = np.array([labels[0] for labels in data.labels])
+        return Samples(unit_range(data.images), first, data.names), source, data.classes
+    data = photographs.load(path, identifiers())
+    return Samples(unit_range(data.x), data.y, data.names), source, class_names()
+
+
+def photograph_source():
+    return _shown()[1]
+
+
+def photograph_classes():
+    return _shown()[2]
+
+
+@functools.cache
+def photograph_answers():
+    """What the network says of the photographs, and the photographs."""
+    samples, source, _ = _shown()
+    return predictions(network(source), samples), samples
+
+
+def _ranked(profile, places):
+    """The photographs at ``places``, each for its first and its second class."""
+    answers, every = photograph_answers()
+    target = np.argsort(-answers, axis=1, kind="stable")[places, :2].ravel()
+    twice = every.take(np.repeat(places, 2))
+    names = np.array([f"{name} {rank}" for name in every.names[places] for rank in (1, 2)])
+    samples = Samples(twice.x, twice.y, names)
+    own_options = options_of(profile, "pictures")
+    return SampleSet("pictures", network(photograph_source()), samples, target, own_options, FILLS)
+
+
+@functools.cache
+def photographs_every(profile):
+    """The first photographs, in the standard profile all, for the first and the second class."""
+    every = photograph_answers()[1]
+    return _ranked(profile, np.arange(min(len(every), count(profile, "photographs"))))
+
+
+@functools.cache
+def photographs_few(profile):
+    """The bears, the black bear of the second source first; where there are none, the first ones."""
+    answers, every = photograph_answers()
+    bears = [place for bear in BEARS for place, name in enumerate(every.names) if name.startswith(bear)]
+    places = np.array(bears or np.arange(len(every)))[: count(profile, "photographs_few")]
+    return _ranked(profile, places)
+
+
+def photograph_names(own):
+    """The photographs of a set, ``(n,)``, each of which stands there for two classes."""
+    return np.array([name.rsplit(" ", 1)[0] for name in own.samples.names])
+
+
+def bear_places(own):
+    """Where the bears stand in a set of photographs, or, where there are none, the first ones."""
+    names = photograph_names(own)
+    bears = np.flatnonzero([name.startswith(BEARS) for name in names])
+    return bears if len(bears) else np.arange(min(len(own), 2 * len(BEARS)))
+
+
+def whole_numbers(samples):
+    """The samples with images of whole numbers, as they were read."""
+    return Samples(np.round(255 * samples.x).astype(np.uint8), samples.y, samples.names)
+
+
+def train_pictures(profile):
+    """Get the networks of others, and fit the head."""
+    voc_network(profile)
+    photograph_answers()
