@@ -40,14 +40,14 @@ SIZES = {
 
 
 def stacks(version):
-    """The residual blocks of a small ResNet."""
+    """The residual blocks of a small ResNet, as deep at the end as those of the large one."""
+    strides = {"v1": [1, 2, 2, 2], "v2": [2, 2, 2, 1]}[version]
 
     def made(x):
-        stack = getattr(
-            sys.modules[keras.applications.ResNet50.__module__], f"stack_residual_blocks_{version}"
-        )
-        for place, blocks in enumerate([1, 1, 1, 3]):
-            x = stack(x, 8 * 2**place, blocks, name=f"conv{place + 2}")
+        module = sys.modules[keras.applications.ResNet50.__module__]
+        stack = getattr(module, f"stack_residual_blocks_{version}")
+        for place, (blocks, stride) in enumerate(zip([2, 2, 2, 3], strides)):
+            x = stack(x, 8 * 2**place, blocks, stride1=stride, name=f"conv{place + 2}")
         return x
 
     return {"stack_fn": made, "use_bias": True, "preact": version == "v2"}
