@@ -28,6 +28,40 @@ def values(request):
 
 
 @pytest.fixture(scope="module")
+def photographed(values):
+    if "generated" in (values["voc.source"], values["photographs.source"]):
+        pytest.skip("needs XAI_VOC_DIR, XAI_PHOTOS and XAI_PRETRAINED in the run")
+    return values
+
+
+def test_photographs_are_named_as_rightly_as_their_network_is_said_to(photographed):
+    assert abs(photographed["photographs.top1"] - 0.865) <= 0.01 and photographed["photographs.top5"] == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_the_figures_of_voc(photographed, method):
+    for metric in ("energy", "bounding_box", "drop_rate", "increase_rate"):
+        low, high = photographed[f"voc.{method}.{metric}_interval"]
+        assert 0 <= low <= photographed[f"voc.{method}.{metric}"] <= high <= 1
+
+
+def test_the_figures_of_voc_are_about_those_of_the_pilot(photographed):
+    """Of 395 images of the test set, of which these are a part, by the same network and protocol."""
+    pilot = {
+        "grad_cam": (0.451, 0.546),
+        "grad_cam_pp": (0.428, 0.531),
+        "integrated_grad_cam": (0.448, 0.542),
+        "center": (0.396, 0.517),
+    }
+    assert photographed["voc.images"] == 297
+    assert abs(photographed["voc.map"] - 0.72) < 0.05 and abs(photographed["voc.top1"] - 0.79) < 0.05
+    assert abs(photographed["voc.chance"] - 0.332) < 0.01
+    for method, (energy, box) in pilot.items():
+        assert abs(photographed[f"voc.{method}.energy"] - energy) < 0.03
+        assert abs(photographed[f"voc.{method}.bounding_box"] - box) < 0.03
+
+
+@pytest.fixture(scope="module")
 def compared(values):
     return pd.read_csv(RESULTS / "reproduction.csv", keep_default_na=False, dtype={"item": str})
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from xai_utils.metrics import localization
 from xai_utils.metrics.localization import balance, bounding_box, chance, energy, pointing
 
 METRICS = pytest.mark.parametrize("metric", [energy, bounding_box, pointing])
@@ -143,3 +144,22 @@ def test_balance_is_undefined_where_an_instance_is_missing():
 def test_balance_refuses_other_shapes(shape):
     with pytest.raises(ValueError, match="shape"):
         balance(np.ones((1, 4)), np.ones(shape, bool))
+
+
+def test_the_shares_of_instances_by_hand():
+    """Of a map that sums to 8 over four points, the first instance gets 2 of one point, the second 6 of
+    two; negative values count for nothing."""
+    one_map = np.array([2.0, 5, 1, -9])
+    shares, density = localization.instance_shares(one_map, [[1, 0, 0, 0], [0, 1, 1, 0]])
+    np.testing.assert_allclose(shares, [0.25, 0.75])
+    np.testing.assert_allclose(density, [1, 1.5])
+
+
+def test_a_map_that_says_nothing_gives_every_instance_its_area():
+    instances = np.eye(4, dtype=bool)
+    for flat in (np.ones(4), np.zeros(4), -np.ones(4)):
+        shares, density = localization.instance_shares(flat, instances)
+        np.testing.assert_allclose(shares, 0.25)
+        np.testing.assert_allclose(density, 1)
+    shares, density = localization.instance_shares(np.array([np.nan, 1, 1, 1]), instances)
+    assert np.isnan(shares).all() and np.isnan(density).all()

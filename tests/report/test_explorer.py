@@ -15,7 +15,11 @@ from xai_utils.metrics import faithfulness
 from xai_utils.run.part import SCORE_COLUMNS
 
 METHODS = [["grad_cam", "Grad-CAM", "class activation"], ["rise", "RISE", "masks"]]
-METRICS = [["drop_rate", "Drop rate", False], ["adcc", "ADCC", True]]
+METRICS = [
+    ["drop_rate", "Drop rate", False],
+    ["adcc", "ADCC", True],
+    ["multiplied_drop_rate", "Drop rate, multiplied", False],
+]
 
 
 def decoded(made):
@@ -42,11 +46,12 @@ def test_the_slider_keeps_what_the_exact_mask_rule_keeps(percent, shape):
 
 
 def a_run(folder):
-    """What two datasets of a few samples left behind. The second sample of each has one map and no
+    """What the datasets left behind, a few samples of each. The second sample of each has one map and no
     score, the third a score that is undefined, and a name that is long."""
     rng = np.random.default_rng(0)
     (folder / "parts").mkdir(parents=True)
     shapes = {"mnist1d": ("03_mnist1d_explain", (4, 40, 1)), "hmt": ("05_hmt_explain", (4, 16, 16, 3))}
+    shapes |= {name: (f"notebook_{name}", (4, 16, 16, 3)) for name in ("photographs", "voc")}
     rows = []
     for dataset, (notebook, shape) in shapes.items():
         names = np.array([f"{dataset}_{i}" for i in range(4)], "U80")
@@ -64,13 +69,13 @@ def a_run(folder):
             probabilities=np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8], [0.4, 0.6]]),
             **maps,
         )
-        share = explorer.ABOUT[dataset]["fraction"]
+        usual = explorer.ABOUT[dataset]["usual"]
         for name, drop in zip(names[[0, 2, 3]], (0.1, 0.5, 0.9)):
             for method in ("grad_cam", "rise"):
-                rows.append([dataset, "ours", method, "drop_rate", share, "black", "exact", name, drop])
+                rows.append([dataset, "ours", method, *usual, name, drop])
                 adcc = np.nan if name == names[2] else 0.25
                 rows.append([dataset, "ours", method, "adcc", np.nan, "", "", name, adcc])
-            rows.append([dataset, "ours", "random", "drop_rate", share, "black", "exact", name, 0.0])
+            rows.append([dataset, "ours", "random", *usual, name, 0.0])
     pd.DataFrame(rows, columns=SCORE_COLUMNS).to_csv(folder / "scores.csv", index=False)
     np.savez(folder / "parts/01_train_samples.npz")  # most notebooks hand on none
     tables = {

@@ -1,0 +1,103 @@
+"""The sets of pictures, on those that are generated where there are no photographs."""
+
+import json
+
+import numpy as np
+import pytest
+
+from xai_utils.data import voc
+from xai_utils.models import score_model
+from xai_utils.networks.pretrained import identifiers
+from xai_utils.study import pictures, plan
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory):
+    """The quick profile, without photographs, in a folder of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XAI_OUTPUT", str(tmp_path_factory.mktemp("output")))
+        patch.setenv("XAI_VOC_DIR", "synthetic")
+        patch.delenv("XAI_PHOTOS", raising=False)
+        for function in vars(pictures).values():
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()
+        yield "quick"
+
+
+def test_every_image_is_explained_for_every_class_in_it(profile):
+    data, own = pictures.boxed(profile), pictures.voc_pairs(profile)
+    assert data.source == pictures.GENERATED and len(data) == 30
+    assert len(own) == sum(len(np.unique(labels)) for labels in data.labels)
+    images = pictures.image_of(own.samples.names)
+    for name, label, truth in zip(own.samples.names, own.samples.y, own.truth):
+        assert name == f"{images[name]} {data.classes[label]}"
+        place = data.names.tolist().index(images[name])
+        assert np.array_equal(truth, data.instances(place, label).any(axis=0))
+
+
+def test_an_image_is_asked_of_the_head_that_did_not_see_it(profile):
+    data, own = pictures.boxed(profile), pictures.voc_pairs(profile)
+    model, fold, told = pictures.voc_network(profile)
+    classes = len(data.classes)
+    assert model.output_shape == (None, 5 * classes) and sorted(set(fold)) == [0, 1, 2, 3, 4]
+    images = [
+        data.names.tolist().index(image) for image in pictures.image_of(own.samples.names).values()
+    ]
+    assert np.array_equal(own.target // classes, fold[images])
+    assert np.array_equal(own.target % classes, own.samples.y)
+    assert 0.5 < told["map"] <= 1 and 0.5 < told["top1"] <= 1  # of eight classes, at 1.3 an image
+    x = own.samples.x[:3]
+    np.testing.assert_allclose(score_model(model, "probability")(x), model(x), atol=1e-5)
+
+
+def test_the_sets_of_some_images_have_one_pair_each(profile):
+    for function, number in ((pictures.voc_some, 4), (pictures.voc_few, 2), (pictures.voc_steps, 4)):
+        own = function(profile)
+        images = pictures.image_of(own.samples.names)
+        assert len(own) == number == len(set(images.values()))
+        assert set(own.samples.names) <= set(pictures.voc_pairs(profile).samples.names)
+
+
+def test_several_instances_are_those_of_one_class(profile):
+    own = pictures.voc_several(profile)
+    boxes = pictures.instances_of(profile, own)
+    assert len(own) == 10 and all(len(instances) > 1 for instances in boxes)  # a third of thirty
+    assert all(np.array_equal(b.any(axis=0), truth) for b, truth in zip(boxes, own.truth))
+
+
+def test_a_photograph_is_explained_for_its_first_and_second_class(profile):
+    own = pictures.photographs_every(profile)
+    answers = pictures.photograph_answers()[0]
+    first, second = own.target[::2], own.target[1::2]
+    assert np.array_equal(first, answers[:8].argmax(axis=1)) and (first != second).all()
+    rest = answers[:8].copy()
+    np.put_along_axis(rest, first[:, np.newaxis], -1, axis=1)
+    assert np.array_equal(second, rest.argmax(axis=1))
+    assert np.array_equal(own.samples.x[::2], own.samples.x[1::2])
+    every = pictures.photograph_answers()[1]
+    assert pictures.photograph_names(own).tolist() == np.repeat(every.names[:8], 2).tolist()
+
+
+def test_whole_numbers_are_those_that_were_read(profile):
+    own, data = pictures.voc_some(profile), pictures.boxed(profile)
+    assert np.array_equal(pictures.whole_numbers(own.samples).x, data.images[:4])
+
+
+def test_the_bears_are_classes_of_imagenet():
+    assert [identifiers().index(bear) for bear in pictures.BEARS] == [295, 294, 296, 297]
+
+
+def test_the_images_are_those_that_the_run_was_started_with(output, monkeypatch):
+    (output / "results/quick").mkdir(parents=True)
+    about = {"path": "somewhere", "source": "local"}
+    (output / "results/quick/voc.json").write_text(json.dumps(about))
+    monkeypatch.setattr(voc, "load", lambda path, limit: (path, limit))
+    pictures.boxed.cache_clear()
+    assert pictures.boxed("quick") == ("somewhere", 30)
+    pictures.boxed.cache_clear()
+
+
+def test_every_method_stands_in_one_set_of_voc():
+    sets = [plan.WORK[name].methods for name in ("voc", "voc_some", "voc_few")]
+    every = [name for methods in sets for name in methods]
+    assert sorted(every) == sorted(plan.TILE_METHODS)
