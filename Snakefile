@@ -30,7 +30,7 @@ NOTEBOOKS = {
     "08_audit": ["signals_audited", "signals_again", "tiles_audited", "tiles_again"],
     "09_localization": ["signals", "signals_few", "mosaics", "mosaics_twice", "synthetic", "published"],
     "10_sanity": ["signals_sanity", "tiles_sanity"],
-    "11_photographs": ["photographs", "photographs_few", "voc_several", "pictures"],
+    "11_photographs": ["photographs", "photographs_few", "bears", "voc_several", "pictures"],
     "12_voc": ["voc", "voc_some", "voc_few", "voc_steps", "pictures", "published"],
 }
 JOINED = [

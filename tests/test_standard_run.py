@@ -35,7 +35,9 @@ def photographed(values):
 
 
 def test_photographs_are_named_as_rightly_as_their_network_is_said_to(photographed):
-    assert abs(photographed["photographs.top1"] - 0.865) <= 0.01 and photographed["photographs.top5"] == 1
+    assert (
+        abs(photographed["photographs.top1"] - 0.865) <= 0.01 and photographed["photographs.top5"] == 1
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -185,6 +185,15 @@ def head_model(model, score="logit", layer=None):
         ) from error
 
 
+@kept
+def has_head(model, layer=None):
+    """Whether the scores depend on the layer alone, so that there is a :func:`head_model`."""
+    try:
+        return head_model(model, layer=layer) is not None
+    except ValueError:
+        return False
+
+
 class DenseHead(NamedTuple):
     """A head of poolings, one dense layer, and the rest: ``pool`` makes ``(n, d)`` of the feature maps,
     channels last; ``rest`` makes scores of what the dense layer gives before its activation."""

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import small_network, some_inputs
+from xai_utils import models
 from xai_utils.attributions import METHODS, cam, explain
 from xai_utils.attributions.cam import upsample
 from xai_utils.models import dense_head
@@ -224,3 +225,21 @@ def test_bilinear_upsampling_by_two_is_the_weights_of_a_quarter():
 def test_upsampling_to_the_same_size_changes_nothing(kind):
     maps = np.random.default_rng(0).random((2, 6, 6))
     np.testing.assert_allclose(upsample(maps, (6, 6), kind), maps, atol=1e-9)
+
+
+@pytest.mark.parametrize("layer", [None, "first"])
+def test_integrated_grad_cam_of_one_input_for_several_classes_is_that_of_each(layer):
+    """The input goes through once for all classes, where everything passes through the layer; "first" has
+    a way around it."""
+    inputs = keras.Input((40, 1))
+    first = keras.layers.Conv1D(3, 3, padding="same", activation="relu", name="first")(inputs)
+    second = keras.layers.Conv1D(3, 3, padding="same", activation="relu")(inputs)
+    means = keras.layers.GlobalAveragePooling1D()(keras.layers.Add()([first, second]) ** 2)
+    model, x = keras.Model(inputs, keras.layers.Dense(3)(means)), some_inputs(1, 2)
+    assert models.has_head(model, layer) == (layer is None)
+    options = {"method": "integrated_grad_cam", "layer": layer, "steps": 3}
+    target = np.array([0, 1, 2, 0])
+    together = explain(model, x[[0, 1, 0, 0]], target, **options)
+    alone = [explain(model, x[[i]], [c], **options)[0] for i, c in zip([0, 1, 0, 0], target)]
+    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6)
+    assert np.array_equal(together[0], together[3]) and not np.allclose(together[0], together[2])

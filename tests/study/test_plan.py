@@ -111,7 +111,7 @@ EDITS = [
     ("study.conclusions", "No single method wins.", "None wins.", lambda job: False),
     ("study.plots", "COLUMN, PAGE = 3.5", "COLUMN, PAGE = 3.6", lambda job: False),
     ("study.tables", '"published"', '"exact"', lambda job: False),
-    ("metrics.localization", "np.maximum(maps, 0)", "np.abs(maps)", lambda job: False),
+    ("metrics.localization", "np.maximum(maps, 0)", "np.abs(maps)", lambda job: scores(job, "energy")),
     ("run.part", "indent=1", "indent=2", lambda job: False),
     (MASKS, "# nothing to divide", "# a comment", lambda job: False),
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from xai_utils.models import (
     class_activation_layers,
     dense_head,
     feature_model,
+    has_head,
     head_model,
     of_target,
     passes_at_once,
@@ -171,20 +172,35 @@ def integrated_grad_cam(
     ``γ_t = x' + t/m (x - x')`` (eq. 6). ``baseline`` is a number or of the shape of one sample.
     ``steps`` + 1 forward and partial backward passes.
     """
-    baseline = np.broadcast_to(np.float32(baseline), x.shape)
+    baseline = np.broadcast_to(np.float32(baseline), x[:1].shape)
     _, start = features_of(model, baseline, score=score, layer=layer)
+    distinct, own = distinct_inputs(model, x, layer)
     total = 0
     for step in range(1, steps + 1):
-        point = baseline + step / steps * (x - baseline)
-        total += path_step(model, point, target, start, score=score, layer=layer) / steps
+        point = baseline + step / steps * (distinct - baseline)
+        total += path_step(model, point, own, target, start, score=score, layer=layer) / steps
     return upsample(total, x.shape[1:-1], upsampling).numpy()
 
 
+def distinct_inputs(model, x, layer):
+    """The inputs that differ, and which of them each sample has: one that is explained for several
+    classes need go through the network once, where the scores depend on the layer alone."""
+    if not has_head(model, layer):
+        return x, np.arange(len(x))
+    _, first, own = np.unique(x.reshape(len(x), -1), axis=0, return_index=True, return_inverse=True)
+    return x[first], own.reshape(-1)
+
+
 @graph
-def path_step(model, point, target, start, *, score, layer):
-    """What one point of the path adds to :func:`integrated_grad_cam`."""
-    features, gradient = features_and_gradient(model, point, target, score=score, layer=layer)
-    return tf.nn.relu(tf.reduce_sum(_sum(gradient) * (features - start), axis=-1))
+def path_step(model, point, own, target, start, *, score, layer):
+    """What one point of the path adds to :func:`integrated_grad_cam`; ``own`` says which of the points
+    is each sample's."""
+    scores, features = _map_model(model, score, layer)(point, training=False)
+    if has_head(model, layer):
+        features = tf.gather(features, own)
+        scores = head_model(model, score, layer)(features, training=False)
+    gradient = tf.cast(slope(of_target(scores, target), features), tf.float32)
+    return tf.nn.relu(tf.reduce_sum(_sum(gradient) * (tf.cast(features, tf.float32) - start), axis=-1))
 
 
 @graph

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from xai_utils import metrics
-from xai_utils.attributions.cam import features_of, path_step, upsample
+from xai_utils.attributions.cam import distinct_inputs, features_of, path_step, upsample
 from xai_utils.study.maps import compute_by
 from xai_utils.study.scores import compared_scores, faithfulness_scores
 from xai_utils.study.statistics import summarize
@@ -42,10 +42,11 @@ def path_maps(model, x, target, *, centred, first, subtracted, steps=50):
     shift = np.float32(0 if centred else MIDDLE)
     start = features_of(model, np.zeros_like(x[:1]) + shift, score="logit", layer=None)[1]
     start = start if subtracted else np.zeros_like(start)
+    distinct, own = distinct_inputs(model, x, None)
     total = 0
     for number in range(first, first + steps):
-        point = number / np.float32(steps) * x + shift
-        total += path_step(model, point, target, start, score="logit", layer=None)
+        point = number / np.float32(steps) * distinct + shift
+        total += path_step(model, point, own, target, start, score="logit", layer=None)
     return upsample(total, x.shape[1:-1]).numpy()
 
 

@@ -23,7 +23,7 @@ NETWORK = "mobilenet_v2"
 GENERATED = "generated"  # the source of pictures that stand in
 # The class of the second source first, then the other bears.
 BEARS = ("n02133161", "n02132136", "n02134084", "n02134418")
-STAND_INS = 60  # pictures in the place of photographs
+STAND_INS = 60  # pictures at most in the place of photographs
 FILLS = {"black": 0.0, "blur": blurred}
 
 
@@ -39,7 +39,9 @@ def boxed(profile):
     user's where there is no run."""
     path, source = _place_of_voc(profile)
     number = count(profile, "voc")
-    return generated_pictures.load(number) if source == GENERATED else voc.load(path, limit=number)
+    if source == GENERATED:
+        return generated_pictures.load(min(number, STAND_INS))
+    return voc.load(path, limit=number)
 
 
 def _place_of_voc(profile):
@@ -49,8 +51,9 @@ def _place_of_voc(profile):
 
 @functools.cache
 def voc_network(profile):
-    """The network of the images with a linear head for several labels, the fold of each image, and how
-    well the heads tell the classes, each asked of the images that it did not see.
+    """The network of the images with a linear head for several labels, the fold of each image, the
+    logits of all classes ``(n, classes)``, each by the head that did not see the image, and how well
+    these tell the classes.
 
     Fitted on ``trainval`` where that is at hand, and then in fold -1; else on four fifths of the images
     themselves, in turn.
@@ -67,8 +70,9 @@ def voc_network(profile):
     classes = present.shape[1]
     scores = features @ kernel + bias
     columns = np.maximum(fold, 0)[:, np.newaxis] * classes + np.arange(classes)
-    told = linear_head.quality(np.take_along_axis(scores, columns, axis=1), present)
-    return linear_head.with_head(body, kernel, bias), fold, told
+    logits = np.take_along_axis(scores, columns, axis=1)
+    told = linear_head.quality(logits, present)
+    return linear_head.with_head(body, kernel, bias), fold, logits, told
 
 
 def _trainval(profile):
@@ -108,7 +112,7 @@ def _pairs(profile):
 
 def _set(profile, chosen):
     """The pairs of an image and a class at ``chosen``; the truth is the union of the class's boxes."""
-    data, (model, fold, _) = boxed(profile), voc_network(profile)
+    data, (model, fold, *_) = boxed(profile), voc_network(profile)
     places, labels = (part[chosen] for part in _pairs(profile))
     names = [f"{data.names[i]} {data.classes[label]}" for i, label in zip(places, labels)]
     images = unit_range(data.images[places])
@@ -156,14 +160,18 @@ def voc_steps(profile):
 
 @functools.cache
 def voc_several(profile):
-    """The pairs whose class stands there more than once."""
+    """The pairs whose class stands there more than once and is found: its logit is above 0.
+
+    What a network does not see it cannot lose, and the share of a tiny probability is any number.
+    """
     return _set(profile, _several(profile))
 
 
 def _several(profile):
     data, (places, labels) = boxed(profile), _pairs(profile)
     number = [np.sum(data.labels[i] == label) for i, label in zip(places, labels)]
-    return np.flatnonzero(np.array(number) > 1)
+    is_found = voc_network(profile)[2][places, labels] > 0
+    return np.flatnonzero((np.array(number) > 1) & is_found)
 
 
 def instances_of(profile, own):
@@ -204,43 +212,46 @@ def photograph_answers():
     return predictions(network(source), samples), samples
 
 
-def _ranked(profile, places):
-    """The photographs at ``places``, each for its first and its second class."""
+def _ranked(profile, places, classes):
+    """The photographs at ``places``, each for as many classes as are asked for, the most probable first."""
     answers, every = photograph_answers()
-    target = np.argsort(-answers, axis=1, kind="stable")[places, :2].ravel()
-    twice = every.take(np.repeat(places, 2))
-    names = np.array([f"{name} {rank}" for name in every.names[places] for rank in (1, 2)])
-    samples = Samples(twice.x, twice.y, names)
+    target = np.argsort(-answers, axis=1, kind="stable")[places, :classes].ravel()
+    several = every.take(np.repeat(places, classes))
+    names = np.array([f"{name} {rank + 1}" for name in every.names[places] for rank in range(classes)])
+    samples = Samples(several.x, several.y, names)
     own_options = options_of(profile, "pictures")
     return SampleSet("pictures", network(photograph_source()), samples, target, own_options, FILLS)
 
 
 @functools.cache
 def photographs_every(profile):
-    """The first photographs, in the standard profile all, for the first and the second class."""
+    """The first photographs, in the standard profile all, for the predicted class."""
     every = photograph_answers()[1]
-    return _ranked(profile, np.arange(min(len(every), count(profile, "photographs"))))
+    return _ranked(profile, np.arange(min(len(every), count(profile, "photographs"))), 1)
+
+
+def _bears_first():
+    """The places of the photographs, the black bear of the second source first, then the other bears."""
+    names = photograph_answers()[1].names
+    found = [place for bear in BEARS for place, name in enumerate(names) if name.startswith(bear)]
+    return np.array([*found, *(place for place in range(len(names)) if place not in found)])
+
+
+@functools.cache
+def bears(profile):
+    """The bears, or, where there are none, the first photographs, for the first and the second class."""
+    return _ranked(profile, _bears_first()[: len(BEARS)], 2)
 
 
 @functools.cache
 def photographs_few(profile):
-    """The bears, the black bear of the second source first; where there are none, the first ones."""
-    answers, every = photograph_answers()
-    bears = [place for bear in BEARS for place, name in enumerate(every.names) if name.startswith(bear)]
-    places = np.array(bears or np.arange(len(every)))[: count(profile, "photographs_few")]
-    return _ranked(profile, places)
+    """The same, as many as the profile asks for: all methods are asked of these."""
+    return _ranked(profile, _bears_first()[: count(profile, "photographs_few")], 2)
 
 
 def photograph_names(own):
-    """The photographs of a set, ``(n,)``, each of which stands there for two classes."""
+    """The photographs of a set, ``(n,)``, each of which may stand there for two classes."""
     return np.array([name.rsplit(" ", 1)[0] for name in own.samples.names])
-
-
-def bear_places(own):
-    """Where the bears stand in a set of photographs, or, where there are none, the first ones."""
-    names = photograph_names(own)
-    bears = np.flatnonzero([name.startswith(BEARS) for name in names])
-    return bears if len(bears) else np.arange(min(len(own), 2 * len(BEARS)))
 
 
 def whole_numbers(samples):

@@ -208,7 +208,7 @@ class Work:
 SIGNALS, TILES, COURSE, PICTURES = "signals", "tiles", "course", "pictures"
 # Works of so few samples are done together, in so many jobs: to start a job and to trace the graphs of
 # its methods takes longer than they do.
-FEW = {"mnist1d": 1000, "hmt": 16, "pictures": 30}
+FEW = {"mnist1d": 1000, "hmt": 16, "pictures": 250}
 TOGETHER = {"mnist1d": 1, "hmt": 2, "pictures": 2}
 PUBLISHED_METHODS = (*STUDIED, "random")
 FAITHFUL = tuple(n for n in metrics.of_family(metrics.FAITHFULNESS) if n not in metrics.NEEDS_AGAIN)
@@ -298,12 +298,15 @@ WORK = {
         score=taken_apart, metrics=BOXED,
     ),
     "voc_several": Work(
-        pictures.voc_several, ("voc", 1), (PICTURES,), (*BEAR_METHODS, "random"),
+        pictures.voc_several, ("voc", 0.3), (PICTURES,), (*BEAR_METHODS, "random"),
         score=multiplied_and_removed, metrics=BEAR_METRICS,
     ),
     "photographs": Work(
-        pictures.photographs_every, ("photographs", 2), (PICTURES,), (*BEAR_METHODS, "random"),
+        pictures.photographs_every, ("photographs", 1), (PICTURES,), (*BEAR_METHODS, "random"),
         score=multiplied_and_removed, metrics=BEAR_METRICS,
+    ),
+    "bears": Work(
+        pictures.bears, ("photographs_few", 2), (PICTURES,), BEAR_METHODS, explained,
     ),
     "photographs_few": Work(
         pictures.photographs_few, ("photographs_few", 2), (PICTURES,), TILE_METHODS, explained,
@@ -319,8 +322,8 @@ def jobs(profile, source, with_course, number):
     a hash of the code and settings that it depends on.
     """
     found = {}
-    wanted = profile_section(profile, "networks")
     for network, function in TRAININGS.items():
+        wanted = profile_section(profile, "samples" if network == PICTURES else "networks")
         code = digest(code_of(function, NOT_FOLLOWED), wanted)
         if network == TILES and not wanted["retrain_hmt"]:
             continue
@@ -356,7 +359,7 @@ def is_small(profile, work):
 def number_of(profile, work):
     """About how many samples a work has."""
     entry, times = work.number
-    return samples.count(profile, entry) * times
+    return math.ceil(samples.count(profile, entry) * times)
 
 
 def _cut(profile, name, rule, number, found):
