@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from xai_utils.data import DataError, voc
+from xai_utils.run import files
 
 OBJECT = "<object><name>{}</name>{}<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
 PART = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part>"
@@ -88,6 +89,13 @@ def test_what_cannot_be_used_is_named(folder, spoil, message):
     spoil(folder)
     with pytest.raises(DataError, match=message):
         voc.load(folder)
+
+
+def test_what_is_known_to_be_wrong_with_a_copy_is_said(folder, monkeypatch):
+    assert voc.spoiled(folder) == ""
+    first = files.file_sha256(folder / "JPEGImages/000002.jpg")
+    monkeypatch.setitem(voc.SPOILED, first, "it is upside down")
+    assert voc.spoiled(folder) == "it is upside down"
 
 
 def test_a_size_need_not_be_given(folder):

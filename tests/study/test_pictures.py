@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from xai_utils.data import voc
+from xai_utils.data import generated_pictures, voc
 from xai_utils.models import score_model
+from xai_utils.networks import linear_head
 from xai_utils.networks.pretrained import identifiers
 from xai_utils.study import pictures, plan
 
@@ -51,6 +52,30 @@ def test_an_image_is_asked_of_the_head_that_did_not_see_it(profile):
     assert 0.5 < told["map"] <= 1 and 0.5 < told["top1"] <= 1  # of eight classes, at 1.3 an image
     x = own.samples.x[:3]
     np.testing.assert_allclose(score_model(model, "probability")(x), model(x), atol=1e-5)
+
+
+def test_where_training_images_are_at_hand_one_head_is_fitted_on_them_once(profile, monkeypatch):
+    loaded = []
+
+    def load(path, part):
+        loaded.append(part)
+        return generated_pictures.load(20, seed=5)
+
+    monkeypatch.setattr(pictures, "_place_of_voc", lambda _: ("a folder", "local"))
+    for name, stand_in in {
+        "parts": lambda _: ["trainval"],
+        "state": lambda *_: "so",
+        "load": load,
+    }.items():
+        monkeypatch.setattr(voc, name, stand_in)
+    data = pictures.boxed(profile)
+    body = linear_head.body_of(pictures.network(data.source))
+    given = profile, body, pictures._features(body, data), data.present()
+    kernel, bias, fold = pictures._head(*given)
+    assert kernel.shape[1] == len(bias) == len(data.classes) and set(fold) == {-1}
+    assert np.array_equal(pictures._head(*given)[0], kernel) and loaded == ["trainval"]
+    own = linear_head.quality(given[2] @ kernel + bias, given[3])
+    assert own["map"] > 0.5, "of pictures that the head did not see"
 
 
 def test_the_sets_of_some_images_have_one_pair_each(profile):

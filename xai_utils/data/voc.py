@@ -20,7 +20,7 @@ from xai_utils.data import DataError
 from xai_utils.data.boxed import Boxed
 from xai_utils.data.hmt import DATA, READ_SECONDS, USER_AGENT, probe
 from xai_utils.data.photographs import open_picture
-from xai_utils.run.files import write
+from xai_utils.run.files import file_sha256, write
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -31,6 +31,13 @@ SIZE = 224  # pixels, to which the images are squeezed
 ARCHIVE = "VOCtest_06-Nov-2007.tar"
 ARCHIVE_URL = f"http://host.robots.ox.ac.uk/pascal/VOC/voc2007/{ARCHIVE}"
 ARCHIVE_MD5 = "b6e924de25625d8de591ea690078ad9f"
+# Copies that are passed on with something wrong, by the SHA-256 of their first image.
+SPOILED = {
+    "cf55119040dd61ca31891bdd89925cf4330bc48dc57a77374ec2ecd5f77d25d7": (
+        "a detector has drawn its boxes, with names and confidences, into the images of this copy, "
+        "which a network can read and a map can point at"
+    ),
+}
 CACHED = DATA / "downloads" / "VOCdevkit" / "VOC2007"
 
 
@@ -87,6 +94,19 @@ def parts(path):
     """Which of ``trainval`` and ``test`` are at hand."""
     lists = Path(path) / "ImageSets" / "Main"
     return [part for part in ("trainval", "test") if (lists / f"{part}.txt").is_file()]
+
+
+def spoiled(path, part="test"):
+    """What is known to be wrong with this copy of the images; "" if nothing is."""
+    first = Path(path) / "JPEGImages" / f"{_listed(path, part)[0]}.jpg"
+    return SPOILED.get(file_sha256(first), "")
+
+
+def state(path, part):
+    """The name, size and time of every image of a part: what changes when one of them does."""
+    files = [Path(path) / "JPEGImages" / f"{name}.jpg" for name in _listed(path, part)]
+    found = [(file, file.stat()) for file in files if file.exists()]
+    return [[str(file), about.st_size, about.st_mtime_ns] for file, about in found]
 
 
 def load(path, part="test", limit=None):

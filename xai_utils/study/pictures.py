@@ -11,7 +11,7 @@ import numpy as np
 
 from xai_utils.data import Samples, generated_pictures, photographs, unit_range, voc
 from xai_utils.metrics.faithfulness import blurred
-from xai_utils.models import fingerprint
+from xai_utils.models import batches, fingerprint
 from xai_utils.networks import linear_head
 from xai_utils.networks.pretrained import class_names, identifiers, pretrained
 from xai_utils.run.files import results, whole, write
@@ -24,6 +24,7 @@ GENERATED = "generated"  # the source of pictures that stand in
 # The class of the second source first, then the other bears.
 BEARS = ("n02133161", "n02132136", "n02134084", "n02134418")
 STAND_INS = 60  # pictures at most in the place of photographs
+AT_ONCE = 300  # images
 FILLS = {"black": 0.0, "blur": blurred}
 
 
@@ -44,6 +45,12 @@ def boxed(profile):
     return voc.load(path, limit=number)
 
 
+def what_is_wrong(profile):
+    """What is known to be wrong with the copy of VOC in use; "" if nothing is."""
+    path, source = _place_of_voc(profile)
+    return "" if source == GENERATED else voc.spoiled(path)
+
+
 def _place_of_voc(profile):
     found = results(profile) / "voc.json"
     return json.loads(found.read_text()).values() if found.exists() else voc.find()
@@ -61,47 +68,49 @@ def voc_network(profile):
     own = boxed(profile)
     body = linear_head.body_of(network(own.source))
     features, present = _features(body, own), own.present()
-    fold = np.arange(len(own)) % linear_head.FOLDS
-    fitted = features, present, fold
-    if data := _trainval(profile):
-        fold = np.full(len(own), -1)
-        fitted = _features(body, data), data.present(), np.full(len(data), -1)
-    kernel, bias = _head(body, *fitted)
+    kernel, bias, fold = _head(profile, body, features, present)
     classes = present.shape[1]
-    scores = features @ kernel + bias
     columns = np.maximum(fold, 0)[:, np.newaxis] * classes + np.arange(classes)
-    logits = np.take_along_axis(scores, columns, axis=1)
+    logits = np.take_along_axis(features @ kernel + bias, columns, axis=1)
     told = linear_head.quality(logits, present)
     return linear_head.with_head(body, kernel, bias), fold, logits, told
 
 
-def _trainval(profile):
-    """The images to fit on, where they are at hand."""
-    path, source = _place_of_voc(profile)
-    has = source != GENERATED and "trainval" in voc.parts(path)
-    return voc.load(path, "trainval") if has else None
-
-
 def _features(body, data):
-    """The averaged features of images, ``(n, d)``."""
-    empty = np.zeros(len(data), int)
-    return predictions(body, Samples(unit_range(data.images), empty, data.names))
+    """The averaged features of images, ``(n, d)``; as floats a few of them at a time are in memory."""
+    found = [
+        predictions(
+            body,
+            Samples(
+                unit_range(data.images[part]), np.zeros(len(data.names[part]), int), data.names[part]
+            ),
+        )
+        for part in batches(len(data), AT_ONCE)
+    ]
+    return np.concatenate(found)
 
 
-def _head(body, features, present, fold):
-    """The kernel and the bias of the heads, fitted once."""
+def _head(profile, body, features, present):
+    """The kernel and the bias of the heads, fitted once, and the fold of each image."""
+    path, source = _place_of_voc(profile)
+    is_given = source != GENERATED and "trainval" in voc.parts(path)
+    fold = np.full(len(features), -1) if is_given else np.arange(len(features)) % linear_head.FOLDS
+    data = voc.state(path, "trainval") if is_given else (features, present)
     about, folder = described(
-        TRAININGS, "voc_head", {linear_head.fit: ()},
-        network=fingerprint(body), data=digest(features, present, fold),
-    )  # fmt: skip
+        TRAININGS, "voc_head", {linear_head.fit: ()}, network=fingerprint(body), data=digest(data)
+    )
     file = folder / "head.npz"
     if not file.exists():
-        kernel, bias = linear_head.fit(features, present, fold)
+        if is_given:
+            train = voc.load(path, "trainval")
+            features, present = _features(body, train), train.present()
+        own = np.full(len(features), -1) if is_given else fold
+        kernel, bias = linear_head.fit(features, present, own)
         write(folder / "about.json", json.dumps(about, indent=1))
         with whole(file) as partial:
             np.savez(partial, kernel=kernel, bias=bias)
     with np.load(file) as kept:
-        return kept["kernel"], kept["bias"]
+        return kept["kernel"], kept["bias"], fold
 
 
 @functools.cache
