@@ -34,11 +34,12 @@ TILE_METHODS = tuple(METHODS)
 SIGNAL_METHODS = tuple(name for name in METHODS if name != "cam")  # not defined for the 1-D CNN
 CHEAP = {"mnist1d": by_cost(SIGNAL_METHODS)[0], "hmt": by_cost(TILE_METHODS)[0]}
 COSTLY = tuple(by_cost(TILE_METHODS)[1])
-# On photographs: those that weight feature maps by few passes, those that take more, those of one source.
+# On photographs: what is asked of every image, of some (XGrad-CAM is Grad-CAM where the feature maps are
+# averaged and the logit is explained), and what one source compares.
 PICTURE_METHODS = (
-    "cam", "grad_cam", "grad_cam_pp", "xgrad_cam", "ablation_cam", "integrated_grad_cam", *CONTROL_NAMES,
+    "cam", "grad_cam", "grad_cam_pp", "ablation_cam", "integrated_grad_cam", *CONTROL_NAMES,
 )  # fmt: skip
-PICTURE_GRADIENTS = tuple(name for name in CHEAP["hmt"] if name not in PICTURE_METHODS)
+PICTURE_FURTHER = tuple(name for name in CHEAP["hmt"] if name not in PICTURE_METHODS)
 BEAR_METHODS = ("cam", "grad_cam", "grad_cam_pp")
 
 
@@ -286,7 +287,7 @@ WORK = {
         score=boxed, metrics=BOXED, share=1,
     ),
     "voc_some": Work(
-        pictures.voc_some, ("voc_some", 1), (PICTURES,), PICTURE_GRADIENTS,
+        pictures.voc_some, ("voc_some", 1), (PICTURES,), PICTURE_FURTHER,
         score=boxed, metrics=BOXED,
     ),
     "voc_few": Work(
