@@ -114,8 +114,10 @@ rule find_hmt:
         "python -m xai_utils.data.hmt {output}"
 
 
+# After the tiles, so that what is wrong with them is said alone.
 rule find_voc:
     input:
+        ancient(f"{RESULTS}/hmt.json"),
         voc_files(),
     output:
         f"{RESULTS}/voc.json",

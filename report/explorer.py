@@ -39,13 +39,15 @@ ABOUT = {
         "title": "Photographs",
         "fraction": 0.25,
         "usual": ["multiplied_drop_rate", "", "", ""],
-        "credits": "Photographs of the ImageNet collection that this machine has; maps added.",
+        "credits": "Photographs of the ImageNet collection that this machine has; maps added. The "
+        "number in a name is the rank of the class that is explained.",
     },
     "voc": {
         "title": "VOC 2007",
         "fraction": 0.15,
         "usual": ["drop_rate", "0.15", "black", "exact"],
-        "credits": "PASCAL VOC 2007: photographs from Flickr, squeezed to a square; maps added.",
+        "credits": "PASCAL VOC 2007: photographs from Flickr, squeezed to a square; maps added. Each is "
+        "explained for the class in its name.",
     },
 }
 STAND_INS = {

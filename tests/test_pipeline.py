@@ -76,6 +76,16 @@ def test_an_incomplete_hmt_folder_is_one_line_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "out" / "results" / "quick" / "hmt.json").exists()
 
 
+def test_a_folder_that_is_none_of_voc_is_one_line_before_anything_is_computed(tmp_path):
+    given = {"XAI_VOC_DIR": str(tmp_path)}
+    code, said = run_all(tmp_path / "out", "--profile", "quick", "--hmt-dir", "synthetic", **given)
+    assert code != 0
+    tiles, error = said.splitlines()
+    assert tiles.startswith("HMT: ")
+    assert re.fullmatch("error: .* holds no ImageSets/Main: give XAI_VOC_DIR the folder VOC2007", error)
+    assert not list((tmp_path / "out" / "results").glob("*/jobs.json"))
+
+
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     """A copy of the working tree, whose files a test may edit, with the environment of this one."""

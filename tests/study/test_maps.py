@@ -78,7 +78,7 @@ def test_whatever_a_map_depends_on_computes_it_anew(output, changed):
         ("attributions", "astype(np.float32)", "astype(np.float16)", 5),  # in explain
         ("attributions", '"Guided Grad-CAM"', '"Guided"', 0),  # in the table of methods
         ("models", 'keras.ops.cast(logits, "float32")', 'keras.ops.cast(logits, "float16")', 5),
-        ("models", "# clone_model compiles what was compiled", "# it would be compiled", 0),
+        ("models", "# Keras' own way through the graph", "# The graph's own way", 0),
     ],
 )
 def test_other_code_of_the_method_computes_its_maps_anew(output, edit, module, before, after, count):
