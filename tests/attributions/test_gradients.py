@@ -199,12 +199,13 @@ def test_a_score_without_a_gradient_is_refused(method):
         lambda x: keras.activations.relu6(x),
     ],
 )
-@pytest.mark.parametrize("first_too", [True, False])
-def test_every_usual_relu_is_guided(relu, first_too):
-    """By hand as with layers (see test_cam), where no value reaches a cap; behind a plain ReLU too."""
+@pytest.mark.parametrize("beside", [True, False])
+def test_every_usual_relu_is_guided(relu, beside):
+    """By hand as with layers (see test_cam), where no value reaches a cap; and behind a plain ReLU that
+    passes everything, with which a model was taken for one that is guided."""
     inputs = keras.Input((4, 1))
-    x = keras.layers.Conv1D(2, 1)(inputs)
-    x = relu(keras.layers.ReLU()(x)) if first_too else relu(x)
+    x = keras.layers.ReLU()(inputs + 10) - 10 if beside else inputs
+    x = relu(keras.layers.Conv1D(2, 1)(x))
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
     model.set_weights(two_maps().get_weights())
     np.testing.assert_allclose(explain(model, X, [0], "guided_backprop")[0], [1, 0, 0, 4], atol=1e-6)
