@@ -34,11 +34,9 @@ TILE_METHODS = tuple(METHODS)
 SIGNAL_METHODS = tuple(name for name in METHODS if name != "cam")  # not defined for the 1-D CNN
 CHEAP = {"mnist1d": by_cost(SIGNAL_METHODS)[0], "hmt": by_cost(TILE_METHODS)[0]}
 COSTLY = tuple(by_cost(TILE_METHODS)[1])
-# On photographs: what is asked of every image, of some (XGrad-CAM is Grad-CAM where the feature maps are
-# averaged and the logit is explained), and what one source compares.
-PICTURE_METHODS = (
-    "cam", "grad_cam", "grad_cam_pp", "ablation_cam", "integrated_grad_cam", *CONTROL_NAMES,
-)  # fmt: skip
+# On photographs: what is asked of every image, of some (CAM and XGrad-CAM are Grad-CAM, but for what it
+# cuts off, where the feature maps are averaged and the logit is explained), and what one source compares.
+PICTURE_METHODS = ("grad_cam", "grad_cam_pp", "ablation_cam", "integrated_grad_cam", *CONTROL_NAMES)
 PICTURE_FURTHER = tuple(name for name in CHEAP["hmt"] if name not in PICTURE_METHODS)
 BEAR_METHODS = ("cam", "grad_cam", "grad_cam_pp")
 
