@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xai_utils.data import DataError, Dataset, Samples, hmt, synthetic_tissue
+from xai_utils.data import DataError, Dataset, Samples, download, hmt, synthetic_tissue
 from xai_utils.data.synthetic_tissue import CLASSES
 
 
@@ -166,8 +166,8 @@ def test_an_answer_of_not_found_means_synthetic_tissue_and_says_so(server, capsy
 
 
 def test_a_server_that_never_answers_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(hmt, "PROBE_SECONDS", 0.3)
-    monkeypatch.setattr(hmt.requests, "head", lambda *_, **__: threading.Event().wait())
+    monkeypatch.setattr(download, "PROBE_SECONDS", 0.3)
+    monkeypatch.setattr(download.requests, "head", lambda *_, **__: threading.Event().wait())
     assert hmt.find() == ("synthetic", "synthetic")
 
 

@@ -1,3 +1,9 @@
+import functools
+import hashlib
+import http.server
+import tarfile
+import threading
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -58,14 +64,34 @@ def test_the_variable_and_the_stand_in(folder, monkeypatch):
 
 
 def test_where_nothing_is_to_be_had_pictures_are_generated(monkeypatch, tmp_path, capsys):
-    def nothing(url):
+    def nothing(*_):
         raise ConnectionError("no network")
 
     monkeypatch.delenv("XAI_VOC_DIR", raising=False)
     monkeypatch.setattr(voc, "CACHED", tmp_path / "VOCdevkit" / "VOC2007")
-    monkeypatch.setattr(voc, "probe", nothing)
+    monkeypatch.setattr(voc, "fetch", nothing)
     assert voc.find() == ("generated", "generated")
     assert "generated pictures stand in" in capsys.readouterr().err
+
+
+def test_the_public_archive_is_downloaded_checked_and_unpacked_once(folder, tmp_path, monkeypatch):
+    served, cache = tmp_path / "served", tmp_path / "cache"
+    served.mkdir()
+    with tarfile.open(served / voc.ARCHIVE, "w") as archive:
+        archive.add(folder.parent, arcname="VOCdevkit")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=served)
+    checksum = hashlib.md5((served / voc.ARCHIVE).read_bytes()).hexdigest()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{running.server_port}/{voc.ARCHIVE}"
+        monkeypatch.delenv("XAI_VOC_DIR", raising=False)
+        monkeypatch.setattr(voc, "ARCHIVE_URL", address)
+        monkeypatch.setattr(voc, "ARCHIVE_MD5", checksum)
+        monkeypatch.setattr(voc, "CACHED", cache / "VOCdevkit" / "VOC2007")
+        found = voc.find()
+        running.shutdown()
+    assert found == (str(voc.CACHED), "public") == voc.find(), "the second time without a server"
+    assert len(voc.load(voc.CACHED)) == 2 and voc.load(voc.CACHED).source == "public"
 
 
 @pytest.mark.parametrize(

@@ -11,20 +11,17 @@ import hashlib
 import io
 import json
 import os
-import queue
 import re
 import sys
-import threading
 import time
 import zipfile
 from pathlib import Path
 
 import numpy as np
-import pooch
-import requests
 from PIL import Image
 
 from xai_utils.data import DataError, Dataset, Samples, synthetic_tissue
+from xai_utils.data.download import fetch
 from xai_utils.data.synthetic_tissue import CLASSES, SIZE
 from xai_utils.run.files import write
 
@@ -34,8 +31,6 @@ ARCHIVE_URL = f"https://zenodo.org/records/53169/files/{ARCHIVE}"
 ARCHIVE_SHA256 = "936d0b95ae0f04f1f7b18a2b7e8c55776c3e887d102f645bcee752d1a6626a32"
 CACHED = DATA / "downloads" / ARCHIVE
 COURSE_SIZE = 224  # pixels; the course enlarged the tiles to it
-PROBE_SECONDS, READ_SECONDS = 10, 30
-USER_AGENT = {"User-Agent": "xai-utils (a reproducible report on visual explanations)"}
 
 
 def load(hmt_dir=None):
@@ -97,53 +92,8 @@ def state(path):
 
 
 def download():
-    """Download the public archive (258 MB) into the cache and check it.
-
-    Raises OSError (which includes the errors of requests) when it cannot be had; without a
-    network within PROBE_SECONDS. A download that breaks off is retried.
-    """
-    probe(ARCHIVE_URL)
-    fetcher = pooch.create(
-        path=CACHED.parent,
-        base_url="",
-        registry={ARCHIVE: f"sha256:{ARCHIVE_SHA256}"},
-        urls={ARCHIVE: ARCHIVE_URL},
-        retry_if_failed=3,
-    )
-    downloader = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(), headers=USER_AGENT, timeout=READ_SECONDS
-    )
-    try:
-        fetcher.fetch(ARCHIVE, downloader=downloader)
-    except ValueError as error:  # pooch's word for another checksum
-        raise DataError(
-            f"What {ARCHIVE_URL} sends is not the archive that is expected: download it by hand "
-            "and give it as --hmt-dir"
-        ) from error
-
-
-def probe(url):
-    """Ask for the head of a file. In a thread, because looking up a name has no timeout.
-
-    Raises OSError where it is not to be had within :data:`PROBE_SECONDS`.
-    """
-    answers = queue.Queue()
-
-    def ask():
-        try:
-            options = {"headers": USER_AGENT, "timeout": PROBE_SECONDS, "allow_redirects": True}
-            requests.head(url, **options).raise_for_status()
-            answers.put(None)
-        except OSError as error:
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        error = answers.get(timeout=PROBE_SECONDS)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {PROBE_SECONDS} seconds") from None
-    if error is not None:
-        raise error
+    """Download the public archive (258 MB) into the cache, as :func:`xai_utils.data.download.fetch` does."""
+    fetch(ARCHIVE_URL, f"sha256:{ARCHIVE_SHA256}", CACHED.parent, "give it as --hmt-dir")
 
 
 def read_split():

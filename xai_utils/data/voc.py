@@ -18,7 +18,8 @@ from PIL import Image
 
 from xai_utils.data import DataError
 from xai_utils.data.boxed import Boxed
-from xai_utils.data.hmt import DATA, READ_SECONDS, USER_AGENT, probe
+from xai_utils.data.download import fetch
+from xai_utils.data.hmt import DATA
 from xai_utils.data.photographs import open_picture
 from xai_utils.run.files import file_sha256, write
 
@@ -70,24 +71,9 @@ def find(asked=None):
 
 
 def download():
-    """Download the test images (451 MB), check them and unpack them.
-
-    Raises OSError, which includes the errors of requests, when they cannot be had.
-    """
-    probe(ARCHIVE_URL)
-    downloader = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(), headers=USER_AGENT, timeout=READ_SECONDS
-    )
-    try:
-        pooch.retrieve(
-            ARCHIVE_URL, f"md5:{ARCHIVE_MD5}", fname=ARCHIVE, path=CACHED.parents[1],
-            downloader=downloader, processor=pooch.Untar(extract_dir="."),
-        )  # fmt: skip
-    except ValueError as error:  # pooch's word for another checksum
-        raise DataError(
-            f"What {ARCHIVE_URL} sends is not the archive that is expected: download it by hand and set "
-            "XAI_VOC_DIR"
-        ) from error
+    """Download the test images (451 MB) and unpack them, as :func:`xai_utils.data.download.fetch` does."""
+    unpack = pooch.Untar(extract_dir=".")
+    fetch(ARCHIVE_URL, f"md5:{ARCHIVE_MD5}", CACHED.parents[1], "set XAI_VOC_DIR", unpack)
 
 
 def parts(path):

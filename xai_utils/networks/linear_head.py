@@ -30,9 +30,11 @@ def fit(features, present, fold):
     fold -1, one head is fitted on all. Returns a kernel ``(d, folds · classes)`` and a bias, a fold after
     the other. A class that stands in none or all of a fold's samples gets its smoothed log odds.
     """
-    folds = range(max(fold) + 1) if max(fold) >= 0 else [None]
-    weights = [_fitted(features[fold != held], present[fold != held, label])
-               for held in folds for label in range(present.shape[1])]  # fmt: skip
+    weights = [
+        _fitted(features[fold != held], present[fold != held, label])
+        for held in range(max(fold.max(), 0) + 1)
+        for label in range(present.shape[1])
+    ]
     kernels, biases = zip(*weights)
     return np.float32(np.transpose(kernels)), np.float32(biases)
 
