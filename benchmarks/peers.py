@@ -33,7 +33,7 @@ HERE = Path(__file__).parent / "peers"
 ROUNDS = 5
 PATIENCE = 30  # seconds
 NETWORKS = {
-    "vgg7": (lambda: vgg7(normalize=False), (224, 224, 3), "conv2d_3"),
+    "vgg7": (lambda: vgg7(average=1, normalize=False), (224, 224, 3), "conv2d_3"),
     "shallow_cnn": (shallow_cnn, (40, 1), "conv1d_2"),
     "resnet50": (lambda: keras.applications.ResNet50(weights=None), (224, 224, 3), "conv5_block3_out"),
     "mobilenetv2": (lambda: keras.applications.MobileNetV2(weights=None), (224, 224, 3), "out_relu"),

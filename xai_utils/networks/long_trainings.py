@@ -25,8 +25,8 @@ from xai_utils.run.files import write
 from xai_utils.run.store import TRAININGS, described, digest
 
 SIGNAL_RECIPES = {"course": recipes.COURSE, "strong": recipes.STRONG}
-SEEDS = {"shallow_cnn": 5, "vgg7_hmt": 3, "vgg7_synthetic": 1}
-GROUPED_RECIPE = replace(recipes.VGG7, epochs=16)
+SEEDS = {"shallow_cnn": 5, "vgg7_hmt": 3, "vgg7_synthetic": 3}
+GROUPED_RECIPE = replace(recipes.VGG7, epochs=60)
 GROUPS = {"by_parent": hmt.parent_images, "by_slide": hmt.slides}
 FOLDS = 5
 
@@ -42,36 +42,45 @@ def train_signals(data, recipe, seed):
     return _once("shallow_cnn", functions, recipe, seed, data.train, train)
 
 
+def train_every_signal_seed(recipe=recipes.STRONG):
+    """The 1-D CNN trained from every seed, as :func:`train_signals` gives it."""
+    return [train_signals(mnist1d.load(), recipe, seed) for seed in range(SEEDS["shallow_cnn"])]
+
+
 def compare_recipes():
     """Train the 1-D CNN with every recipe and seed: ``{recipe: [facts of a seed, …]}``."""
-    data, seeds = mnist1d.load(), range(SEEDS["shallow_cnn"])
     return {
-        name: [train_signals(data, recipe, seed)[1] for seed in seeds]
+        name: [facts for _, facts in train_every_signal_seed(recipe)]
         for name, recipe in SIGNAL_RECIPES.items()
     }
 
 
-def train_seeds(data):
-    """Train the VGG-7 from every seed: the weight file of the best, and the facts of all.
-
-    The best is the seed with the highest accuracy on the held-out parent images.
-    """
-    name, tiles = _name(data), unit_range(data.test.x)
+def train_every_seed(data):
+    """The VGG-7 trained from every seed: of each the path of its weights, and the facts recorded."""
+    name, tiles = name_of(data.source), unit_range(data.test.x)
+    held_out = training.hold_out_images(data.train)
+    kept = np.setdiff1d(np.arange(len(data.train)), held_out)
 
     def train(seed, path):
         model, history = training.train_vgg7(
-            data.train, recipes.VGG7, seed=seed, checkpoint=path.with_suffix(".keras")
+            data.train.take(kept),
+            recipes.VGG7,
+            seed=seed,
+            held_out=data.train.take(held_out),
+            checkpoint=path.with_suffix(".keras"),
         )
         return model, _facts(model, data, tiles, history, seed)
 
-    functions = training.train_vgg7, train_seeds
-    found = [
+    functions = training.train_vgg7, train_every_seed
+    return [
         _once(name, functions, recipes.VGG7, seed, data.train, partial(train, seed))
         for seed in range(SEEDS[name])
     ]
-    paths, seeds = zip(*found)
-    best = int(np.argmax([facts["validation_accuracy"] for facts in seeds]))
-    return paths[best], list(seeds)
+
+
+def best(seeds):
+    """The one of several trainings, pairs of a path and facts, that does best on what was held out."""
+    return max(seeds, key=lambda pair: pair[1]["validation_accuracy"])
 
 
 def cross_validate(data):
@@ -82,18 +91,13 @@ def cross_validate(data):
     """
     every = data.train.join(data.test)
 
-    def train(held_out, path):
+    def train(kept, held_out, path):
         model, history = training.train_vgg7(
-            every,
-            GROUPED_RECIPE,
-            seed=0,
-            held_out=held_out,
-            checkpoint=path.with_suffix(".keras"),
+            every.take(kept), GROUPED_RECIPE, seed=0, checkpoint=path.with_suffix(".keras")
         )
         predicted = predict(model, unit_range(every.x[held_out])).argmax(axis=1)
         present = np.unique(every.y[held_out])
         return model, {
-            "epochs": GROUPED_RECIPE.epochs,
             "tiles": len(held_out),
             "classes": len(present),
             "accuracy": accuracy_score(every.y[held_out], predicted),
@@ -104,22 +108,29 @@ def cross_validate(data):
     functions, results = (training.train_vgg7, cross_validate), {}
     for grouping, groups_of in GROUPS.items():
         folds = GroupKFold(FOLDS).split(every.y, groups=groups_of(every.names))
-        for fold, (_, held_out) in enumerate(folds):
+        for fold, (kept, held_out) in enumerate(folds):
             _, facts = _once(
-                f"{_name(data)}_{grouping}_{fold}", functions, GROUPED_RECIPE, 0, every,
-                partial(train, held_out), held_out=digest(held_out),
+                f"{name_of(data.source)}_{grouping}_{fold}", functions, GROUPED_RECIPE, 0, every,
+                partial(train, kept, held_out), held_out=digest(held_out),
             )  # fmt: skip
             results.setdefault(grouping, []).append(facts)
     return results
 
 
 def shipped(name):
-    """The recorded results of a long training: ``recipes``, ``seeds`` or ``grouped``."""
+    """The recorded results of a long training: ``shallow_cnn_recipes`` or ``vgg7_hmt_grouped``."""
     return json.loads((WEIGHTS / f"{name}.json").read_text())
 
 
-def _name(data):
-    return shipped_weights(data.source).name.removesuffix(".weights.h5")
+def shipped_seeds(name):
+    """What is shipped of every seed of a network: of each the path of its weights, and the facts."""
+    paths = [shipped_weights(name, seed) for seed in range(SEEDS[name])]
+    return [(path, json.loads(provenance_path(path).read_text())) for path in paths]
+
+
+def name_of(source):
+    """What the VGG-7 trained on tiles of that source is called in the table of seeds."""
+    return "vgg7_synthetic" if source == "synthetic" else "vgg7_hmt"
 
 
 def _once(name, functions, recipe, seed, samples, train, **more):
@@ -130,23 +141,23 @@ def _once(name, functions, recipe, seed, samples, train, **more):
     trains, measures = functions
     code = dict.fromkeys([trains, recipe.optimizer, recipe.augment], ())
     code[measures] = ("_once", "training", "recipes", "SEEDS", "GROUPED_RECIPE")
+    how = {"epochs": recipe.epochs, "crop": recipe.crop, "balance": recipe.balance}
+    how["convolutions"] = training.convolution_dtype()
     about, folder = described(
-        TRAININGS, name, code,
-        epochs=recipe.epochs, crop=recipe.crop, seed=seed, data=samples.checksum(),
-        convolutions=training.convolution_dtype(), **more,
-    )  # fmt: skip
+        TRAININGS, name, code, seed=seed, data=samples.checksum(), **how, **more
+    )
     path = folder / f"{name}.weights.h5"
     if not path.exists():
         write(folder / "about.json", json.dumps(about, indent=1))
         model, facts = train(path)
-        save(model, path, **facts, convolutions=about["convolutions"])
+        how |= {"optimizer": recipe.optimizer.__name__, "augment": recipe.augment.__name__}
+        save(model, path, **facts, **how)
     return path, json.loads(provenance_path(path).read_text())
 
 
 def _facts(model, data, x, history, seed):
     return {
         "seed": seed,
-        "epochs": len(history["loss"]),
         "data": data.source,
         "data_sha256": data.train.checksum(),
         "validation_accuracy": history["val_accuracy"][-1],
@@ -161,18 +172,27 @@ def main():
     parser.add_argument("--hmt-dir", help="the tiles, or 'synthetic'")
     options = parser.parse_args()
     if options.experiment == "recipes":
-        results, name = compare_recipes(), "shallow_cnn_recipes"
+        _ship("shallow_cnn_recipes", compare_recipes())
+        _ship_seeds("shallow_cnn", train_every_signal_seed())
+        return
+    data = hmt.load(options.hmt_dir)
+    if options.experiment == "grouped":
+        _ship(f"{name_of(data.source)}_grouped", cross_validate(data))
     else:
-        data = hmt.load(options.hmt_dir)
-        name = f"{_name(data)}_{options.experiment}"
-        if options.experiment == "grouped":
-            results = cross_validate(data)
-        else:
-            best, results = train_seeds(data)
-            shutil.copy(best, shipped_weights(data.source))
-            shutil.copy(provenance_path(best), provenance_path(shipped_weights(data.source)))
+        _ship_seeds(name_of(data.source), train_every_seed(data))
+
+
+def _ship(name, results):
     write(WEIGHTS / f"{name}.json", json.dumps(results, indent=1) + "\n")
 
 
+def _ship_seeds(name, seeds):
+    for seed, (path, _) in enumerate(seeds):
+        shutil.copy(path, shipped_weights(name, seed))
+        shutil.copy(provenance_path(path), provenance_path(shipped_weights(name, seed)))
+
+
 if __name__ == "__main__":
-    main()
+    from xai_utils.networks import long_trainings  # whose functions are then found by their module
+
+    long_trainings.main()

@@ -6,22 +6,21 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from xai_utils.data import unit_range
-
-
 @dataclass(frozen=True)
 class Recipe:
     """How long, with which optimizer and on which variants of the samples a network is trained.
 
     ``optimizer`` takes the number of steps; ``augment(x, rng)`` turns samples into a batch of
     network input. With ``crop``, the batch is cut to squares of that many pixels, but for the last
-    eighth of the epochs, which show whole tiles.
+    eighth of the epochs, which show whole tiles. A class of n samples is drawn as if it had
+    n^(1 − ``balance``) of them: as often as it is there by 0, as often as any other by 1.
     """
 
     epochs: int
     optimizer: Callable
     augment: Callable
     crop: int | None = None
+    balance: float = 0.0
 
 
 def adamw(steps):
@@ -49,14 +48,28 @@ def augment_signals(x, rng):
 
 
 def augment_tiles(tiles, rng):
-    """Flip and rotate by quarter turns, and jitter each colour channel by a few percent."""
+    """Flip tiles in [0, 1] and rotate them by quarter turns, and jitter each colour by a few percent."""
     turned = np.empty_like(tiles)
     for index, tile in enumerate(tiles):
         tile = np.rot90(tile, rng.integers(4))
         turned[index] = tile[::-1] if rng.integers(2) else tile
     gain = rng.uniform(0.95, 1.05, (len(tiles), 1, 1, 3))
     shift = rng.uniform(-0.03, 0.03, (len(tiles), 1, 1, 3))
-    return (unit_range(turned) * gain + shift).astype(np.float32)
+    return (turned * gain + shift).astype(np.float32)
+
+
+def draw(y, balance, rng):
+    """The places ``(n,)`` of the samples that an epoch shows, ``y`` being the classes of all.
+
+    Each sample comes as often as it should, rounded up or down, in random order.
+    """
+    order = rng.permutation(len(y))
+    if not balance:
+        return order
+    share = np.bincount(y)[y[order]] ** -balance
+    ends = share.cumsum() * len(y) / share.sum()
+    drawn = np.searchsorted(ends, np.arange(len(y)) + rng.uniform())
+    return rng.permutation(order[np.minimum(drawn, len(y) - 1)])
 
 
 def random_crop(tiles, size, rng):
@@ -69,4 +82,5 @@ def random_crop(tiles, size, rng):
 
 COURSE = Recipe(200, sgd, as_they_are)  # as report 003 prints it: the schedule there is not used
 STRONG = Recipe(100, adamw, augment_signals)
-VGG7 = Recipe(80, adamw, augment_tiles, crop=96)
+# Tiles of 50 pixels: the network averages those of 150.
+VGG7 = Recipe(120, adamw, augment_tiles, crop=32, balance=0.5)

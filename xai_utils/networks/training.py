@@ -1,4 +1,4 @@
-"""Training: initial weights, batches, checkpoints."""
+"""Training: what is held out, batches, checkpoints."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
 from xai_utils import show_progress
-from xai_utils.data import hmt, unit_range
-from xai_utils.networks.architectures import shallow_cnn, vgg7
-from xai_utils.networks.recipes import random_crop
+from xai_utils.data import Samples, hmt, unit_range
+from xai_utils.networks.architectures import folded, shallow_cnn, vgg7
+from xai_utils.networks.recipes import draw, random_crop
 from xai_utils.run.files import whole, write
 
 BATCH_SIZE = 32
@@ -33,25 +33,28 @@ def train_shallow_cnn(samples, recipe, *, seed):
 def train_vgg7(samples, recipe, *, seed, held_out=None, checkpoint=None):
     """Train the VGG-7 on uint8 tiles; returns the model and its history, as above.
 
-    ``held_out`` are the indices of the tiles to validate on, by default :func:`hold_out_images`.
-    With a ``checkpoint``, a path that ends in ``.keras``, every epoch is saved there, and a
-    training that was interrupted goes on after the last one.
+    ``held_out`` are tiles for the validation curves; without them there are none. With a
+    ``checkpoint``, a path that ends in ``.keras``, every epoch is saved there, and a training that was
+    interrupted goes on after the last one.
     """
     _make_reproducible(seed)
-    held_out = hold_out_images(samples) if held_out is None else held_out
-    kept = samples.take(np.setdiff1d(np.arange(len(samples)), held_out))
-    model = vgg7(dtype=convolution_dtype())
+    # What the first layer of the network does is done once, and not in every epoch.
+    kept = Samples(_averaged(samples.x), samples.y, samples.names)
+    validation = None if held_out is None else (_averaged(held_out.x), held_out.y)
+    model = vgg7(average=1, batch_normalization=True, dtype=convolution_dtype())
     few = np.random.default_rng(seed).choice(len(kept), min(256, len(kept)), replace=False)
-    batch = unit_range(kept.x[few])
     # NumPy's float32 sum over millions of pixels is off by a percent, its float64 sum is not.
-    model.get_layer("normalization").adapt(batch.astype(np.float64))
-    scale_initial_weights(model, batch)
-    validation = unit_range(samples.x[held_out]), samples.y[held_out]
+    model.get_layer("normalization").adapt(kept.x[few].astype(np.float64))
     model, history = _fit(model, recipe, kept, validation, seed=seed, checkpoint=checkpoint)
-    trained = vgg7()  # in float32, whatever the convolutions were trained in
-    trained.set_weights(model.get_weights())
-    trained.get_layer("normalization").finalize_state()  # set_weights alone does not
-    return trained, history
+    return folded(model), history  # in float32, whatever the convolutions were trained in
+
+
+def _averaged(tiles, size=3):
+    """uint8 tiles as the first layer of the network makes them: floats, ``size`` × ``size`` averaged."""
+    count, height, width, channels = tiles.shape
+    blocks = unit_range(tiles[:, : height // size * size, : width // size * size])
+    blocks = blocks.reshape(count, height // size, size, width // size, size, channels)
+    return blocks.mean(axis=(2, 4))
 
 
 def convolution_dtype():
@@ -76,21 +79,6 @@ def hold_out_images(samples):
     splitter = StratifiedGroupKFold(20, shuffle=True, random_state=0)
     folds = [fold for _, fold in splitter.split(samples.y, samples.y, images)]
     return max(folds, key=lambda fold: (len({*samples.y[fold]}), len({*images[fold]}), -len(fold)))
-
-
-def scale_initial_weights(model, batch):
-    """Scale each layer's kernel so that its pre-activations on ``batch`` have unit variance.
-
-    Without it the VGG-7 stays for dozens of epochs where it starts (Mishkin & Matas, 2016, All
-    you need is a good init; the part of their method that matters here).
-    """
-    for layer in model.layers:
-        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
-            before = keras.Model(model.inputs[0], layer.input).predict(batch, verbose=0)
-            activation, layer.activation = layer.activation, keras.activations.linear
-            deviation = tf.math.reduce_std(layer(before))
-            layer.activation = activation
-            layer.kernel.assign(layer.kernel / deviation)
 
 
 def _make_reproducible(seed):
@@ -127,7 +115,7 @@ def _fit(model, recipe, kept, validation, *, seed, checkpoint=None):
 def _batches(samples, recipe, epoch, seed):
     """The augmented batches of one epoch; a random state of its own lets a training go on there."""
     rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(samples))
+    order = draw(samples.y, recipe.balance, rng)
     for start in range(0, len(order) - BATCH_SIZE + 1, BATCH_SIZE):
         chosen = order[start : start + BATCH_SIZE]
         x = samples.x[chosen]

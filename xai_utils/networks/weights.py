@@ -42,9 +42,10 @@ def load_weights(model, path):
     return model
 
 
-def shipped_weights(source):
-    """The weights of the VGG-7 trained by this project on HMT or on synthetic tissue."""
-    return WEIGHTS / f"vgg7_{'synthetic' if source == 'synthetic' else 'hmt'}.weights.h5"
+def shipped_weights(name, seed):
+    """The weights that this project trained from a seed: of ``shallow_cnn``, the ``vgg7_hmt`` of HMT, or
+    the ``vgg7_synthetic`` of synthetic tissue."""
+    return WEIGHTS / f"{name}_{seed}.weights.h5"
 
 
 def course_path(name):
@@ -62,7 +63,8 @@ def course_model(name):
     path = course_path(name)
     if path is None:
         return None
-    return load_weights(shallow_cnn() if name == "MNIST1D" else vgg7(normalize=False), path)
+    model = shallow_cnn() if name == "MNIST1D" else vgg7(average=1, normalize=False)
+    return load_weights(model, path)
 
 
 def save(model, path, **provenance):
