@@ -18,8 +18,8 @@ JOBS = json.load(open(f"{RESULTS}/jobs.json")) if os.path.exists(f"{RESULTS}/job
 
 # Each notebook, and what it reads: works of the plan, trainings, and facts.
 NOTEBOOKS = {
-    "01_mnist1d_train": ["train-signals", "recipes"],
-    "02_mnist1d_classify": ["train-signals", "published"],
+    "01_mnist1d_train": ["train-signals", "shallow_cnn"],
+    "02_mnist1d_classify": ["shallow_cnn", "published"],
     "03_mnist1d_explain": ["signals", "signals_few"],
     "04_hmt_classify": ["train-tiles", "tiles", "published"],
     "05_hmt_explain": ["tiles", "tiles_few"],
@@ -32,6 +32,7 @@ NOTEBOOKS = {
     "10_sanity": ["signals_sanity", "tiles_sanity"],
     "11_photographs": ["photographs", "photographs_few", "bears", "voc_several", "pictures"],
     "12_voc": ["voc", "voc_some", "voc_few", "voc_steps", "pictures", "published"],
+    "13_seeds": ["signals_seeds", "tiles_seeds"],
 }
 JOINED = [
     f"{RESULTS}/{name}"
@@ -71,8 +72,9 @@ def record(job):
 
 FACTS = {
     "pictures": [f"{RESULTS}/voc.json", *picture_files()],
+    "signals": glob(f"{SOURCE}/data/weights/shallow_cnn_*"),
+    "shallow_cnn": glob(f"{SOURCE}/data/weights/shallow_cnn_*"),  # before anything is explained
     "tiles": [f"{RESULTS}/hmt.json", *glob(f"{SOURCE}/data/weights/vgg7_*")],
-    "recipes": [f"{SOURCE}/data/weights/shallow_cnn_recipes.json"],
     "published": [
         f"{SOURCE}/data/published_results.csv", f"{SOURCE}/data/recorded_course.json", *course_files()
     ],

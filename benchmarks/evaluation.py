@@ -20,7 +20,7 @@ FRACTIONS, RULES = [0.15, 0.3, 0.5, 0.9], ["exact", "published"]
 
 def main():
     x = unit_range(synthetic_tissue.generate(2, seed=1)[0])
-    model = load_weights(vgg7(), shipped_weights("synthetic"))
+    model = load_weights(vgg7(), shipped_weights("vgg7_synthetic", 0))
     target = predict(model, x).argmax(axis=1)
     samples = Samples(x, target, np.arange(len(x)).astype(str))
     fills = {"black": 0.0, "mean": x.mean(axis=0), "blur": blurred(x)}

@@ -20,7 +20,7 @@ TOLERANCE, FIRST_STEPS = 0.01, 10
 
 def main():
     x = unit_range(synthetic_tissue.generate(3, seed=1)[0])
-    model = load_weights(vgg7(), shipped_weights("synthetic"))
+    model = load_weights(vgg7(), shipped_weights("vgg7_synthetic", 0))
     target = predict(model, x).argmax(axis=1)
 
     def timed(**options):

@@ -17,6 +17,7 @@ import time
 NODES, CORES = (1, 8, 64), 2  # cores of a node
 THROUGHPUT = {"grad_cam": 256, "integrated_gradients": 32, "rise": 1}  # tiles to measure each with
 MANY = 100_000
+VIEWS = {"signals_sanity": 9, "tiles_sanity": 11, "signals_seeds": 5, "tiles_seeds": 3}  # networks asked
 
 
 def worker(kind):
@@ -93,7 +94,7 @@ def seconds_of_full(rates, overhead, nodes):
             dataset = "tiles" if plan.dataset_of(work) == "hmt" else "signals"
             count = plan.number_of("full", work) / job["part"][1]
             if job["rule"] == "explain" or "again" in name or not work.after:
-                views = {"signals_sanity": 9, "tiles_sanity": 11}.get(name, 1)
+                views = VIEWS.get(name, 1)
                 each = views * sum(1 / rates[f"{dataset} {method}"] for method in methods)
             else:  # of the settings of the audit, the rates are about a tenth
                 share = 1 if methods else 0.1

@@ -284,7 +284,7 @@ def _check_results(folder):
     facts = json.loads((folder / "run.json").read_text())
     assert facts["plan"]["networks"]["signal_epochs"] == 15
     assert facts["parameters"]["05_hmt_explain"]["EXPLORED_PER_CLASS"] == 4
-    assert facts["jobs"]["explain-small-hmt-0"]["processor"] and len(facts["commits"]) == 12
+    assert facts["jobs"]["explain-small-hmt-0"]["processor"] and len(facts["commits"]) == 13
 
 
 def _check_report(folder):

@@ -1,15 +1,15 @@
 """The long trainings, made short: what is chosen, what is kept, what is held apart."""
 
 import dataclasses
-import json
+import runpy
 
 import numpy as np
 import pytest
 
 from xai_utils.data import Dataset, Samples, hmt, mnist1d, synthetic_tissue
-from xai_utils.networks import long_trainings, recipes, training
+from xai_utils.networks import long_trainings, recipes, training, weights
 from xai_utils.networks.architectures import shallow_cnn, vgg7
-from xai_utils.networks.weights import load_weights, provenance_path
+from xai_utils.networks.weights import load_weights
 from xai_utils.run import store
 
 FACTS = {"validation_accuracy", "test_accuracy", "seed", "epochs", "history", "data_sha256"}
@@ -28,7 +28,7 @@ def tissue():
 
 @pytest.fixture
 def short(monkeypatch, output):
-    recipe = dataclasses.replace(recipes.VGG7, epochs=1, crop=16)
+    recipe = dataclasses.replace(recipes.VGG7, epochs=1, crop=8)
     monkeypatch.setattr(recipes, "VGG7", recipe)
     monkeypatch.setattr(long_trainings, "GROUPED_RECIPE", recipe)
     monkeypatch.setitem(long_trainings.SEEDS, "vgg7_synthetic", 2)
@@ -46,25 +46,67 @@ def never(*_, **__):
 
 
 def test_the_seed_with_the_best_validation_score_is_chosen(tissue, short, monkeypatch):
-    held_out = iter([0.5, 0.75])
+    scores = iter([0.5, 0.75])
 
-    def train(samples, recipe, *, seed, checkpoint):
-        history = {"loss": [1.0], "val_accuracy": [next(held_out)]}
+    def train(samples, recipe, *, seed, held_out, checkpoint):
+        history = {"loss": [1.0], "val_accuracy": [next(scores)]}
         return vgg7(), history
 
     replace_training(monkeypatch, "train_vgg7", train)
-    path, seeds = long_trainings.train_seeds(tissue)
-    assert path.name == "vgg7_synthetic.weights.h5"
-    assert json.loads(provenance_path(path).read_text())["seed"] == 1
-    assert [facts["validation_accuracy"] for facts in seeds] == [0.5, 0.75]
-    assert all(facts.keys() >= FACTS for facts in seeds)
+    seeds = long_trainings.train_every_seed(tissue)
+    path, facts = long_trainings.best(seeds)
+    assert path.name == "vgg7_synthetic.weights.h5" and facts["seed"] == 1
+    assert [facts["validation_accuracy"] for _, facts in seeds] == [0.5, 0.75]
+    assert all(facts.keys() >= FACTS for _, facts in seeds)
+
+
+def test_no_parent_image_is_both_trained_on_and_held_out(tissue, short, monkeypatch):
+    parts = []
+
+    def train(samples, recipe, *, seed, held_out, checkpoint):
+        parts.append((samples, held_out))
+        return vgg7(), {"loss": [1.0], "val_accuracy": [1.0]}
+
+    replace_training(monkeypatch, "train_vgg7", train)
+    long_trainings.train_every_seed(tissue)
+    for kept, held_out in parts:
+        assert len(kept) + len(held_out) == len(tissue.train)
+        assert not {*hmt.parent_images(kept.names)} & {*hmt.parent_images(held_out.names)}
 
 
 def test_what_is_trained_is_not_trained_again(tissue, short, monkeypatch):
     monkeypatch.setitem(long_trainings.SEEDS, "vgg7_synthetic", 1)
-    first = long_trainings.train_seeds(tissue)
+    first = long_trainings.train_every_seed(tissue)
     replace_training(monkeypatch, "train_vgg7", never)
-    assert long_trainings.train_seeds(tissue) == first
+    assert long_trainings.train_every_seed(tissue) == first
+
+
+@pytest.mark.parametrize("experiment", ["recipes", "seeds", "grouped"])
+def test_the_command_ships_what_was_trained(experiment, tissue, short, trainings, monkeypatch, tmp_path):
+    """Run as a script, as people do: functions of a script have no module of their own."""
+    shipped = tmp_path / "weights"
+    monkeypatch.setattr(weights, "WEIGHTS", shipped)
+    monkeypatch.setattr(long_trainings, "WEIGHTS", shipped)
+    shipped.mkdir()
+    monkeypatch.setattr(hmt, "load", lambda asked: tissue)
+
+    def train(samples, recipe, *, seed, held_out=None, checkpoint):
+        return vgg7(), {"loss": [1.0], "val_accuracy": [0.5]}
+
+    replace_training(monkeypatch, "train_vgg7", train)
+    monkeypatch.setattr("sys.argv", ["long_trainings", experiment])
+    runpy.run_path(long_trainings.__file__, run_name="__main__")
+    names = {"recipes": "shallow_cnn", "seeds": "vgg7_synthetic"}
+    name = names.get(experiment)
+    expected = {
+        f"{name}_{seed}.{suffix}"
+        for seed in range(long_trainings.SEEDS.get(name, 0))
+        for suffix in ("json", "weights.h5")
+    }
+    expected |= {"recipes": {"shallow_cnn_recipes.json"}, "grouped": {"vgg7_synthetic_grouped.json"}}.get(
+        experiment, set()
+    )
+    assert {file.name for file in shipped.iterdir()} == expected
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +154,10 @@ def test_a_training_lies_in_the_store_and_is_found_again(signals, trainings, out
         (changed(optimizer=recipes.sgd), 0),
         (changed(augment=recipes.as_they_are), 0),
         (changed(crop=16), 0),
+        (changed(balance=0.5), 0),
         (RECIPE, 1),
     ],
-    ids=["epochs", "optimizer", "augmentation", "crop", "seed"],
+    ids=["epochs", "optimizer", "augmentation", "crop", "balance", "seed"],
 )
 def test_another_recipe_or_seed_is_trained_anew(signals, trainings, recipe, seed):
     first = long_trainings.train_signals(signals, RECIPE, 0)
@@ -193,26 +236,26 @@ def test_the_weights_found_are_those_of_the_scores_beside_them(signals, output):
 def test_no_group_is_on_both_sides_of_a_fold(tissue, short, monkeypatch):
     folds = []
 
-    def train(samples, recipe, *, seed, held_out, checkpoint):
-        folds.append((samples, held_out))
+    def train(samples, recipe, *, seed, checkpoint):
+        folds.append(samples)
         return vgg7(), {"loss": [1.0]}
 
     replace_training(monkeypatch, "train_vgg7", train)
     results = long_trainings.cross_validate(tissue)
     assert {name: len(rows) for name, rows in results.items()} == {"by_parent": 2, "by_slide": 2}
-    for (samples, held_out), groups_of in zip(folds, [hmt.parent_images] * 2 + [hmt.slides] * 2):
-        groups = groups_of(samples.names)
-        kept = np.setdiff1d(np.arange(len(samples)), held_out)
-        assert len(samples) == 168 and not {*groups[kept]} & {*groups[held_out]}
+    every = tissue.train.join(tissue.test)
+    for kept, groups_of in zip(folds, [hmt.parent_images] * 2 + [hmt.slides] * 2):
+        held_out = np.setdiff1d(every.names, kept.names)
+        assert held_out.size and not {*groups_of(kept.names)} & {*groups_of(held_out)}
     for start in (0, 2):
-        scored = np.concatenate([held_out for _, held_out in folds[start : start + 2]])
-        assert sorted(scored) == list(range(168)), "every tile is scored once"
+        scored = [np.setdiff1d(every.names, kept.names) for kept in folds[start : start + 2]]
+        assert sorted(np.concatenate(scored)) == sorted(every.names), "every tile is scored once"
 
 
 def test_the_f1_of_a_fold_is_the_mean_over_the_classes_that_it_shows(tissue, short, monkeypatch):
     """A network that always says class 0, on folds of slides that show every class alike."""
 
-    def train(samples, recipe, *, seed, held_out, checkpoint):
+    def train(samples, recipe, *, seed, checkpoint):
         model = vgg7()
         weights = [0 * weight for weight in model.get_weights()]
         weights[-1][0] = 1
@@ -225,18 +268,33 @@ def test_the_f1_of_a_fold_is_the_mean_over_the_classes_that_it_shows(tissue, sho
         assert row["macro_f1"] == pytest.approx(2 * share / (1 + share) / row["classes"])
 
 
-@pytest.mark.parametrize("name", ["vgg7_hmt", "vgg7_synthetic"])
-def test_the_shipped_weights_are_those_of_the_best_seed(name):
-    seeds = long_trainings.shipped(f"{name}_seeds")
-    assert len(seeds) == long_trainings.SEEDS[name]
-    best = max(seeds, key=lambda facts: facts["validation_accuracy"])
-    assert long_trainings.shipped(name)["seed"] == best["seed"]
-    assert {facts["data_sha256"] for facts in seeds} == {best["data_sha256"]}
+@pytest.mark.parametrize("name", long_trainings.SEEDS)
+def test_every_seed_is_shipped_with_how_it_was_made(name):
+    seeds = long_trainings.shipped_seeds(name)
+    assert [facts["seed"] for _, facts in seeds] == list(range(long_trainings.SEEDS[name]))
+    recipe = recipes.STRONG if name == "shallow_cnn" else recipes.VGG7
+    for path, facts in seeds:
+        load_weights(shallow_cnn() if name == "shallow_cnn" else vgg7(), path)
+        assert facts.keys() >= FACTS | {"convolutions", "python", "tensorflow", "keras"}
+        assert (facts["epochs"], facts["balance"]) == (recipe.epochs, recipe.balance)
+        assert (facts["crop"], len(facts["history"]["loss"])) == (recipe.crop, recipe.epochs)
+        assert (facts["optimizer"], facts["augment"]) == ("adamw", recipe.augment.__name__)
+    assert len({facts["data_sha256"] for _, facts in seeds}) == 1
+    assert len({path.read_bytes() for path, _ in seeds}) == len(seeds)
+
+
+def test_the_shipped_signal_networks_score_what_is_recorded():
+    test = mnist1d.load().test
+    for path, facts in long_trainings.shipped_seeds("shallow_cnn"):
+        predicted = load_weights(shallow_cnn(), path).predict(test.x, verbose=0).argmax(axis=1)
+        assert np.mean(predicted == test.y) == pytest.approx(facts["test_accuracy"], abs=0.0011)
 
 
 def test_the_shipped_recipes_have_five_seeds_each():
     shipped = long_trainings.shipped("shallow_cnn_recipes")
     assert {name: len(seeds) for name, seeds in shipped.items()} == {"course": 5, "strong": 5}
+    own = [facts["test_accuracy"] for _, facts in long_trainings.shipped_seeds("shallow_cnn")]
+    assert [facts["test_accuracy"] for facts in shipped["strong"]] == own
 
 
 def test_the_shipped_folds_score_every_tile_once():

@@ -11,7 +11,6 @@ from xai_utils.networks.weights import (
     load_weights,
     provenance_path,
     save,
-    shipped_weights,
 )
 
 
@@ -53,11 +52,6 @@ def test_without_the_course_folder_there_is_no_course_model(monkeypatch, tmp_pat
     monkeypatch.setenv("XAI_COURSE_MODELS", str(tmp_path))
     with pytest.raises(WeightsError, match="HMT.h5"):
         course_model("HMT")
-
-
-@pytest.mark.parametrize("source", ["synthetic", "local", "zenodo"])
-def test_the_shipped_weights_load(source):
-    load_weights(vgg7(), shipped_weights(source))
 
 
 def test_saved_weights_say_how_they_were_made(tmp_path):

@@ -44,7 +44,8 @@ def train_signals(data, recipe, seed):
 
 def train_every_signal_seed(recipe=recipes.STRONG):
     """The 1-D CNN trained from every seed, as :func:`train_signals` gives it."""
-    return [train_signals(mnist1d.load(), recipe, seed) for seed in range(SEEDS["shallow_cnn"])]
+    data = mnist1d.load()
+    return [train_signals(data, recipe, seed) for seed in range(SEEDS["shallow_cnn"])]
 
 
 def compare_recipes():

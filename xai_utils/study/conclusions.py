@@ -137,6 +137,32 @@ def on_steps(steps, titles):
     )
 
 
+def on_seeds(drops, rankings, likeness, across, pair, titles):
+    """How far what is said of the methods depends on the seed from which the network was trained.
+
+    ``drops``, ``rankings`` and ``likeness`` are tables of :mod:`xai_utils.study.statistics`, of methods
+    without controls; ``across`` is how alike the maps of the ``pair`` of methods are on one network.
+    """
+    first, second = pair
+    number, settings = len(drops.index.unique("seed")), len(drops.index.unique("setting"))
+    ahead = (drops[first] < drops[second]).groupby("setting").sum()
+    best = drops.idxmin(axis=1).groupby("setting").nunique()
+    alike = likeness.groupby("method").correlation.median().sort_values()
+    own = listed(f"{printed(alike[name], '.2f')} for {titles[name]}" for name in pair)
+    return (
+        f"The order of {drops.shape[1]} methods by mean drop rate is the more alike from seed to seed the "
+        f"nearer Kendall's τ is to 1: {printed(rankings.tau.median(), '.2f')} in the median over "
+        f"{_settings(settings)} and the pairs of {number} seeds, {printed(rankings.tau.min(), '.2f')} at "
+        f"worst. In {(best == 1).sum()} of the settings all seeds have the same best method. "
+        f"{titles[first]} has the lower mean with every seed in {(ahead == number).sum()} of them, "
+        f"{titles[second]} in {(ahead == 0).sum()}; in {((ahead > 0) & (ahead < number)).sum()} the seed "
+        f"decides. The maps of two seeds for a sample have a median rank correlation of {own}, where the "
+        f"two methods on one network have {printed(across, '.2f')}. Of all methods, "
+        f"{titles[alike.index[-1]]} depends least on the seed ({printed(alike.iloc[-1], '.2f')}), "
+        f"{titles[alike.index[0]]} most ({printed(alike.iloc[0], '.2f')})."
+    )
+
+
 def on_agreement(correlations):
     """How alike the settings rank the methods: a square table of Kendall's tau."""
     above = np.triu(np.ones(correlations.shape, bool), k=1)

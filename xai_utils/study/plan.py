@@ -4,6 +4,7 @@ It stands here once. Jobs compute it, cut by methods and samples; notebooks read
 the same functions, and compute what is lacking.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -147,6 +148,29 @@ def likeness(own, methods):
     return pd.concat(tables, ignore_index=True)
 
 
+def by_seed(own, methods):
+    """The drop rates of the audit, by the exact rule, for the network of every seed: the column ``seed``."""
+    asked = metrics.settings(["drop_rate"], fills=FILLS, fractions=FRACTIONS, rules=["exact"])
+    return pd.concat(
+        [_scored(seen, methods, asked).assign(seed=name) for name, seen in seeds_of(own).items()],
+        ignore_index=True,
+    )
+
+
+def seeds_of(own):
+    """``{seed: samples}`` of samples that the networks of several seeds explain.
+
+    Each has draws of its own for the methods that draw at random: with the same masks, say, the maps of
+    two networks would be alike for that.
+    """
+    drawing = [name for name, method in METHODS.items() if method.stochastic]
+    found = {}
+    for place, name in enumerate(own.views):
+        options = own.options | {m: own.options.get(m, {}) | {"seed": place} for m in drawing}
+        found[name] = dataclasses.replace(own.view(name), options=options)
+    return found
+
+
 def _rates(fills, fractions, rules):
     return metrics.settings(published.RATES, fills=fills, fractions=fractions, rules=rules)
 
@@ -237,6 +261,10 @@ WORK = {
         samples.signals_sanity, ("signals_sanity", 10), (SIGNALS,), SIGNAL_METHODS,
         score=likeness, metrics=SAME,
     ),
+    "signals_seeds": Work(
+        samples.signals_seeds, ("signals_seeds", 10), (SIGNALS,), SIGNAL_METHODS,
+        score=by_seed, metrics=("drop_rate",),
+    ),
     "course_signals": Work(
         samples.course_signals, ("signals", 10), (COURSE,), PUBLISHED_METHODS,
         score=as_published, metrics=published.RATES,
@@ -262,6 +290,10 @@ WORK = {
     "tiles_sanity": Work(
         samples.tiles_sanity, ("tiles_sanity", 1), (TILES,), TILE_METHODS,
         score=likeness, metrics=SAME,
+    ),
+    "tiles_seeds": Work(
+        samples.tiles_seeds, ("tiles_seeds", 8), (TILES,), TILE_METHODS,
+        score=by_seed, metrics=("drop_rate",),
     ),
     "course_tiles": Work(
         samples.course_tiles, ("course_tiles", 8), (TILES, COURSE), PUBLISHED_METHODS,
@@ -324,7 +356,7 @@ def jobs(profile, source, with_course, number):
     for network, function in TRAININGS.items():
         wanted = profile_section(profile, "samples" if network == PICTURES else "networks")
         code = digest(code_of(function, NOT_FOLLOWED), wanted)
-        if network == TILES and not wanted["retrain_hmt"]:
+        if network == TILES and not wanted["retrain"]:
             continue
         job = {"rule": "train", "network": network, "works": {}, "uses": [network], "priority": 3}
         found[f"train-{network}"] = job | {"needs": [], "code": code}
@@ -400,7 +432,7 @@ def _job(profile, rule, works, part, found):
         "part": part,
         "uses": list(dict.fromkeys(used for name in works for used in WORK[name].uses)),
         "priority": 2 if awaited & works.keys() else 1,
-        "needs": _needs(rule, works, found),
+        "needs": _needs(profile, rule, works, found),
         "code": digest(code, profile_section(profile, "samples"), own, part[1]),
     }
 
@@ -422,8 +454,9 @@ def groups(work):
     return {name: methods for name, methods in every.items() if methods}
 
 
-def _needs(rule, works, found):
-    """The trainings of the networks and, of what is scored, the jobs that explain it."""
+def _needs(profile, rule, works, found):
+    """The trainings of the networks that are not shipped and, of what is scored, the jobs that explain
+    it."""
 
     def explains(job):
         return any(
@@ -433,6 +466,7 @@ def _needs(rule, works, found):
         )
 
     used = {network for name in works for network in WORK[name].uses}
+    used = used if samples.retrain(profile) else used & {PICTURES}
     return [
         name
         for name, job in found.items()
@@ -455,18 +489,15 @@ def _code(work, rule, methods):
 
 
 def train_signals(profile):
-    """The 1-D CNN; where the profile asks for it, every seed of every recipe."""
-    samples.signal_network(profile)
-    if profile_section(profile, "networks")["every_signal_seed"]:
-        long_trainings.compare_recipes()
+    """The 1-D CNN that is looked at; where the profile asks for it, every seed of every recipe."""
+    samples.signal_training(profile)
+    samples.signal_recipes(profile)
 
 
 def train_tiles(profile):
-    """The VGG-7, where the profile asks for it: every seed and every fold; else it is shipped."""
+    """The VGG-7, where the profile asks for it: every seed and every fold."""
     samples.tissue_network(profile)
-    data = samples.tissue(profile)
-    if profile_section(profile, "networks")["retrain_hmt"] and data.source != "synthetic":
-        long_trainings.cross_validate(data)
+    samples.tissue_folds(profile)
 
 
 TRAININGS = {SIGNALS: train_signals, TILES: train_tiles, PICTURES: pictures.train_pictures}

@@ -57,6 +57,22 @@ def training_curves(histories):
     return figure
 
 
+def training_beside(history, others):
+    """Loss and accuracy by epoch of one training (black) beside those of others (grey), ended as they were.
+
+    Solid on the training part, dashed on the held-out part.
+    """
+    figure, axes = _subplots(1, 2, figsize=(COLUMN, 1.7))
+    for axis, curve in zip(axes, ("loss", "accuracy")):
+        for name, style in ((curve, "-"), (f"val_{curve}", "--")):
+            for other in others:
+                axis.plot(np.arange(1, len(other[name]) + 1), other[name], style, color="0.7", linewidth=0.6)
+            axis.plot(np.arange(1, len(history[name]) + 1), history[name], style, color="black")
+        axis.set(xlabel="epoch", ylabel=curve)
+    axes[0].set_ylim(bottom=0)
+    return figure
+
+
 def reliability(table):
     """Accuracy by confidence, as :func:`classification.calibration` gives it."""
     figure, axes = _subplots(2, 1, figsize=(COLUMN, 2.6), sharex=True, height_ratios=(3, 1))
@@ -316,6 +332,32 @@ def score_grid(table, marked):
     axis.tick_params(labelsize=6.5, length=0)
     axis.tick_params(axis="x", rotation=40)
     plt.setp(axis.get_xticklabels(), ha="right")
+    return figure
+
+
+def seeds(drops, likeness, titles):
+    """What depends on the seed: the mean drop rate of every seed, and how alike the maps of two are.
+
+    ``drops`` has a row a seed and setting and a column a method; the mean over the settings is drawn, a
+    dot a seed. ``likeness`` has a row a method and pair of seeds; a dot a pair.
+    """
+    means = drops.groupby("seed", sort=False).mean()
+    order = means.mean().sort_values(ascending=False).index
+    figure, axes = _subplots(1, 2, figsize=(PAGE, 0.15 * len(order) + 0.8), sharey=True)
+    colours = sns.color_palette("colorblind", len(means))
+    for colour, (seed, row) in zip(colours, means.iterrows()):
+        axes[0].plot(row[order], range(len(order)), "o", color=colour, markersize=3.5, label=seed)
+    own = likeness.set_index("method").correlation
+    for place, method in enumerate(order):
+        found = own.loc[[method]]
+        axes[1].plot(found, [place] * len(found), "o", color="black", markersize=3, alpha=0.6)
+    axes[0].set(yticks=range(len(order)), yticklabels=[titles[name] for name in order])
+    axes[0].set(xlabel="mean drop rate over the settings")
+    axes[1].set(xlabel="rank correlation of the maps of two seeds", xlim=(-0.3, 1.02))
+    for axis in axes:
+        axis.grid(axis="y", color="0.9")
+        axis.tick_params(labelsize=6.5)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(means))
     return figure
 
 

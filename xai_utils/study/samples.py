@@ -27,8 +27,7 @@ from xai_utils.metrics import sanity
 from xai_utils.metrics.faithfulness import blurred
 from xai_utils.networks import long_trainings, recipes
 from xai_utils.networks.architectures import shallow_cnn, vgg7
-from xai_utils.networks.long_trainings import train_seeds, train_signals
-from xai_utils.networks.weights import course_model, course_path, load_weights, shipped_weights
+from xai_utils.networks.weights import course_model, course_path, load_weights
 from xai_utils.run.files import file_sha256, profile_section, results, whole, write
 from xai_utils.run.store import DATA, described, digest
 from xai_utils.study.cases import signals_shown, tiles_shown
@@ -140,30 +139,53 @@ def _kept(name, code, make, **about):
         return Dataset(train, test, tuple(kept["classes"].tolist()), kept["source"].item())
 
 
+def retrain(profile):
+    """Whether a profile trains the networks again, and explains what was just trained."""
+    return profile_section(profile, "networks")["retrain"]
+
+
+def signal_training(profile):
+    """The facts of a training of the 1-D CNN, as long as the profile says, to be looked at."""
+    epochs = profile_section(profile, "networks")["signal_epochs"]
+    recipe = dataclasses.replace(recipes.STRONG, epochs=epochs)
+    return long_trainings.train_signals(signal_data(), recipe, seed=0)[1]
+
+
+def signal_seeds(profile):
+    """The 1-D CNN of every seed: of each the path of its weights, and the facts recorded with them."""
+    if retrain(profile):
+        return long_trainings.train_every_signal_seed()
+    return long_trainings.shipped_seeds("shallow_cnn")
+
+
+def tissue_seeds(profile):
+    """The same of the VGG-7 of the tiles in use."""
+    data = tissue(profile)
+    if retrain(profile):
+        return long_trainings.train_every_seed(data)
+    return long_trainings.shipped_seeds(long_trainings.name_of(data.source))
+
+
 @functools.cache
 def signal_network(profile):
-    """The 1-D CNN, trained if this recipe never was on these data: the model, the path of its weights,
+    """The 1-D CNN of the seed that does best on held-out signals: the model, the path of its weights,
     and the facts recorded with them."""
-    wanted = profile_section(profile, "networks")
-    recipe = dataclasses.replace(recipes.STRONG, epochs=wanted["signal_epochs"])
-    path, facts = train_signals(signal_data(), recipe, wanted["signal_seed"])
+    path, facts = long_trainings.best(signal_seeds(profile))
     return load_weights(shallow_cnn(), path), path, facts
 
 
 @functools.cache
 def tissue_network(profile):
-    """The VGG-7 of the tiles in use, and the path of its weights: shipped, or trained again where the
-    profile asks for it."""
-    data = tissue(profile)
-    retrain = profile_section(profile, "networks")["retrain_hmt"]
-    path = train_seeds(data)[0] if retrain else shipped_weights(data.source)
-    return load_weights(vgg7(), path), path
+    """The same of the VGG-7, on tiles of held-out parent images."""
+    path, facts = long_trainings.best(tissue_seeds(profile))
+    return load_weights(vgg7(), path), path, facts
 
 
 @functools.cache
 def synthetic_network():
     """The VGG-7 of synthetic tissue."""
-    return load_weights(vgg7(), shipped_weights("synthetic"))
+    path, _ = long_trainings.best(long_trainings.shipped_seeds("vgg7_synthetic"))
+    return load_weights(vgg7(), path)
 
 
 def options_of(profile, dataset):
@@ -183,7 +205,7 @@ def signals(profile):
 @functools.cache
 def tiles(profile):
     """The first test tiles of each class, in the standard profile all, for the predicted class."""
-    data, (model, _) = tissue(profile), tissue_network(profile)
+    data, (model, *_) = tissue(profile), tissue_network(profile)
     samples = test_tiles(profile)
     samples = samples.take(firsts(samples.y, count(profile, "tiles")))
     target = predictions(model, samples).argmax(axis=1)
@@ -259,7 +281,7 @@ def signals_located(profile):
 @functools.cache
 def _cells(profile):
     """The middles of the test tiles, and how surely and rightly each is classified."""
-    data, (model, _) = tissue(profile), tissue_network(profile)
+    data, (model, *_) = tissue(profile), tissue_network(profile)
     middles = unit_range(hmt.middle(data.test.x, count(profile, "mosaic_cell")))
     cells = Samples(middles, data.test.y, data.test.names)
     probabilities = predictions(model, cells)
@@ -271,7 +293,7 @@ def mosaic(profile):
     """Mosaics of four tiles, in each of which one is explained; the truth is its quarter."""
     cells, sure = _cells(profile)
     samples, truth = mosaics.grid(cells, **sure, count=count(profile, "mosaics"))
-    model, _ = tissue_network(profile)
+    model, *_ = tissue_network(profile)
     return SampleSet("hmt", model, samples, samples.y, options_of(profile, "hmt"), truth=truth)
 
 
@@ -280,7 +302,7 @@ def mosaic_twice(profile):
     cells, sure = _cells(profile)
     wanted = count(profile, "mosaics_twice")
     samples, truth = mosaics.grid(cells, **sure, count=wanted, twice=True)
-    model, _ = tissue_network(profile)
+    model, *_ = tissue_network(profile)
     return SampleSet("hmt", model, samples, samples.y, options_of(profile, "hmt"), truth=truth)
 
 
@@ -325,12 +347,38 @@ def signals_sanity(profile):
 @functools.cache
 def tiles_sanity(profile):
     """The middles of the first tiles of the classes, the same way."""
-    data, (model, _), number = tissue(profile), tissue_network(profile), count(profile, "tiles_sanity")
+    data, (model, *_), number = tissue(profile), tissue_network(profile), count(profile, "tiles_sanity")
     some = data.test.take(firsts(data.test.y, -(-number // len(data.classes)))[:number])
     x = unit_range(hmt.middle(some.x, count(profile, "sanity_size")))
     samples = Samples(x, some.y, some.names)
     target = predictions(model, samples).argmax(axis=1)
     return _with_views(SampleSet("hmt", model, samples, target, options_of(profile, "hmt")))
+
+
+def _with_seeds(own, seeds, build):
+    """The samples that the networks of all seeds classify alike, as the network of each seed sees them."""
+    networks = {facts["seed"]: load_weights(build(), path) for path, facts in seeds}
+    answers = [predictions(network, own.samples, own.batch_size) for network in networks.values()]
+    alike = np.all(np.stack(answers).argmax(axis=2) == own.target, axis=0)
+    views = {
+        f"seed {seed}": (functools.partial(lambda network: network, network), own.samples)
+        for seed, network in networks.items()
+    }
+    return dataclasses.replace(own, views=views).take(np.flatnonzero(alike))
+
+
+@functools.cache
+def signals_seeds(profile):
+    """The first signals of each class, under the network of every seed."""
+    every = _with_seeds(signals(profile), signal_seeds(profile), shallow_cnn)
+    return _first(every, count(profile, "signals_seeds"))
+
+
+@functools.cache
+def tiles_seeds(profile):
+    """The same of the tiles."""
+    every = _with_seeds(tiles(profile), tissue_seeds(profile), vgg7)
+    return _first(every, count(profile, "tiles_seeds"))
 
 
 def course_signals(profile):
@@ -368,21 +416,19 @@ def course_steps(profile):
 
 def signal_recipes(profile):
     """What every seed of every recipe of the 1-D CNN gave, and whether they were trained in this run."""
-    if profile_section(profile, "networks")["every_signal_seed"]:
+    if retrain(profile):
         return long_trainings.compare_recipes(), "trained in this run"
     return long_trainings.shipped("shallow_cnn_recipes"), "recorded"
 
 
-def tissue_trainings(profile):
-    """What every seed of the VGG-7 gave, what every fold gave (None for synthetic tissue), and where
-    the weights come from."""
-    data, name = tissue(profile), shipped_weights(tissue(profile).source).name.split(".")[0]
-    real = data.source != "synthetic"
-    if profile_section(profile, "networks")["retrain_hmt"]:
-        folds = long_trainings.cross_validate(data) if real else None
-        return train_seeds(data)[1], folds, "trained in this run"
-    folds = long_trainings.shipped("vgg7_hmt_grouped") if real else None
-    return long_trainings.shipped(f"{name}_seeds"), folds, "shipped"
+def tissue_folds(profile):
+    """What every fold of the VGG-7 gave; None for synthetic tissue, which has no slides."""
+    data = tissue(profile)
+    if data.source == "synthetic":
+        return None
+    if retrain(profile):
+        return long_trainings.cross_validate(data)
+    return long_trainings.shipped("vgg7_hmt_grouped")
 
 
 def weights(profile):

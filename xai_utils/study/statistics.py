@@ -1,11 +1,13 @@
 """What many maps and scores say together."""
 
+from itertools import combinations
+
 import krippendorff
 import numpy as np
 import pandas as pd
-from scipy.stats import friedmanchisquare, rankdata, wilcoxon
+from scipy.stats import friedmanchisquare, kendalltau, rankdata, wilcoxon
 
-from xai_utils.metrics.sanity import centred_ranks
+from xai_utils.metrics.sanity import centred_ranks, rank_correlation
 from xai_utils.models import batches
 
 LEVEL = 0.05  # of significance
@@ -48,6 +50,44 @@ def extremes(agreement):
     above = np.triu(np.ones(agreement.shape, bool), k=1)
     pairs = agreement.where(above).stack()
     return [[*pairs.idxmax(), float(pairs.max())], [*pairs.idxmin(), float(pairs.min())]]
+
+
+def seed_drops(scores):
+    """The mean drop rates of several seeds: a row a seed and setting, a column a method.
+
+    ``scores`` has a column ``seed``, as :func:`xai_utils.study.plan.by_seed` gives it.
+    """
+    rows = scores.assign(setting=[label(key) for key in scores[SETTING].itertuples(index=False)])
+    return rows.pivot_table("value", ["seed", "setting"], "method", sort=False)
+
+
+def seed_rankings(drops):
+    """Kendall's tau between the rankings of the methods by two seeds: a row a setting and pair.
+
+    ``drops`` is the table of :func:`seed_drops`. Columns: setting, first, second, tau.
+    """
+    seeds, rows = drops.index.unique("seed"), []
+    for setting, own in drops.groupby("setting", sort=False):
+        own = own.droplevel("setting")
+        for first, second in combinations(seeds, 2):
+            tau = kendalltau(own.loc[first], own.loc[second]).statistic
+            rows.append({"setting": setting, "first": first, "second": second, "tau": tau})
+    return pd.DataFrame(rows)
+
+
+def seed_likeness(maps):
+    """How alike the maps of two seeds are: a row a method and pair of seeds.
+
+    ``maps`` is ``{seed: {method: (n, *space)}}``. Columns: method, first, second, and correlation, the
+    median over the samples of Spearman's rank correlation.
+    """
+    rows = []
+    for first, second in combinations(maps, 2):
+        for method in maps[first]:
+            found = rank_correlation(maps[first][method], maps[second][method])
+            row = {"method": method, "first": first, "second": second}
+            rows.append(row | {"correlation": np.nanmedian(found)})
+    return pd.DataFrame(rows)
 
 
 def label(setting):
