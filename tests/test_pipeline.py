@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -190,6 +192,62 @@ def test_what_a_change_rebuilds(local, checkout):
     # The lock, other tiles: everything; everything of the tiles.
     (checkout / "requirements.lock").touch()
     assert plan(output, checkout, XAI_HMT_DIR="synthetic") == notebooks | every.keys()
+
+
+def fewer_instructions():
+    """What oneDNN is told to make do with: less than this processor has."""
+    known = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").exists() else []
+    return "AVX2" if "avx512f" in known else "SSE41"
+
+
+def kept(output, kind):
+    """What lies in the store, ``{shelf: {sample: value}}``; a shelf's name says what it depends on."""
+    found = {}
+    for path in (output / "results/store" / kind).glob("*/*.*"):
+        if path.suffix == ".npz":
+            with np.load(path) as arrays:
+                values = dict(zip(arrays["keys"], arrays["values"]))
+        elif path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+            values = dict(zip(table["keys"], table["values"]))
+        else:
+            continue
+        found.setdefault(path.parent.name, {}).update(values)
+    return found
+
+
+@pytest.mark.slow
+def test_another_processor_says_the_same(local, checkout, tmp_path):
+    """The quick profile once more from nothing, with the convolutions of an older processor.
+
+    Sums in another order differ in their last digits, so that a point changes sides where two are next
+    to equal or a ReLU is next to zero. The library's map turns such digits into eight bits.
+    """
+    code, said = run_all(tmp_path, *QUICK, source=checkout, ONEDNN_MAX_CPU_ISA=fewer_instructions())
+    assert code == 0, said
+    values, others = (
+        json.loads((folder / "results/quick/values.json").read_text()) for folder in (local[0], tmp_path)
+    )
+    trained_here = {name for name in values if name.startswith("mnist1d.live.")}
+    sentences = {name for name in values.keys() - trained_here if isinstance(values[name], str)}
+    assert len(sentences) > 40 and values.keys() == others.keys()
+    assert {name: values[name] for name in sentences} == {name: others[name] for name in sentences}
+    library = "tf_explain"
+    for place, maps in kept(local[0], "maps").items():
+        other = kept(tmp_path, "maps")[place]
+        assert maps.keys() == other.keys(), place
+        one, two = (np.stack([found[key] for key in sorted(maps)]) for found in (maps, other))
+        if place.startswith("prediction"):
+            assert np.array_equal(one.argmax(axis=1), two.argmax(axis=1))
+        elif not place.startswith(library):
+            reach = np.ptp(one.reshape(len(one), -1), axis=1).reshape(-1, *[1] * (one.ndim - 1))
+            apart = np.abs(one - two) > 1e-4 * reach + 1e-7
+            assert apart.mean() < 1e-3, f"{place}: {apart.sum()} of {apart.size} points"
+    for place, scores in kept(local[0], "scores").items():
+        other = kept(tmp_path, "scores")[place]
+        apart = [abs(scores[key] - other[key]) for key in scores.keys() & other.keys()]
+        if place.startswith("drop_rate"):
+            assert np.mean(apart) < 1e-3, place
 
 
 @pytest.mark.slow

@@ -215,6 +215,22 @@ def test_notebooks_find_all_that_the_jobs_computed(small, monkeypatch):
         plan.maps(dataclasses.replace(small, target=small.target[::-1]), ["edge"])
 
 
+def test_every_seed_has_draws_of_its_own_and_everything_else_alike(own):
+    """The same network under the name of two seeds: what depends on the network alone is the same."""
+    twice = {f"seed {seed}": (lambda: own.model, own.samples) for seed in (0, 1)}
+    every = dataclasses.replace(own, views=twice)
+    seen = {
+        seed: plan.maps(some, plan.SIGNAL_METHODS) for seed, some in plan.seeds_of(every).items()
+    }
+    for name in plan.SIGNAL_METHODS:
+        same = np.array_equal(seen["seed 0"][name], seen["seed 1"][name])
+        assert same != METHODS[name].stochastic, name
+    scores = plan.by_seed(every, ("grad_cam", "rise"))
+    assert set(scores.metric) == {"drop_rate"} and set(scores.rule) == {"exact"}
+    settings = len(plan.FILLS) * len(plan.FRACTIONS)
+    assert scores.groupby(["seed", "method"]).size().tolist() == 4 * [settings * len(own)]
+
+
 def test_a_new_method_recomputes_no_other(own, edit, monkeypatch):
     """Written into the file of others, as the README says."""
     old = standard()

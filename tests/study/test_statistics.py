@@ -347,3 +347,46 @@ def test_a_sample_with_an_undefined_value_rates_nothing(rng):
     assert table.samples.tolist() == [29, 29] and table.alpha[0] == table.alpha[1]
     nothing = statistics.consistency(scores_of({GAIN: values.assign(c=np.nan)}), BETTER, [])
     assert nothing.samples[0] == 0 and np.isnan(nothing.alpha[0])
+
+
+def seeds(**means):
+    """The drop rates of two samples by two seeds in one setting; a list has a mean a seed."""
+    rows = [
+        (method, "drop_rate", 0.3, "black", "exact", item, mean + shift, f"seed {seed}")
+        for method, own in means.items()
+        for seed, mean in enumerate(own)
+        for item, shift in (("a", -0.1), ("b", 0.1))
+    ]
+    columns = ["method", *statistics.SETTING, "item", "value", "seed"]
+    return statistics.seed_drops(pd.DataFrame(rows, columns=columns))
+
+
+@pytest.mark.parametrize(
+    "means, tau",
+    [
+        ({"one": [0.2, 0.3], "two": [0.4, 0.5], "three": [0.6, 0.7]}, 1),
+        ({"one": [0.2, 0.7], "two": [0.4, 0.5], "three": [0.6, 0.3]}, -1),
+        ({"one": [0.2, 0.5], "two": [0.4, 0.3], "three": [0.6, 0.7]}, 1 / 3),  # one pair of three turned
+    ],
+)
+def test_rankings_of_two_seeds_agree_as_far_as_their_pairs_do(means, tau):
+    drops = seeds(**means)
+    assert drops.loc[("seed 1", "drop rate 30 % black")].to_dict() == pytest.approx(
+        {name: own[1] for name, own in means.items()}
+    )
+    [row] = statistics.seed_rankings(drops).itertuples()
+    assert (row.first, row.second) == ("seed 0", "seed 1") and row.tau == pytest.approx(tau)
+
+
+def test_maps_of_two_seeds_are_alike_as_far_as_their_ranks_are():
+    own = np.random.default_rng(0).random((3, 5, 5))
+    maps = {
+        "seed 0": {"same": own, "turned": own},
+        "seed 1": {"same": own**3, "turned": -own},
+        "seed 2": {"same": own, "turned": own},
+    }
+    found = statistics.seed_likeness(maps).set_index(["method", "first", "second"]).correlation
+    assert len(found) == 6
+    assert found["same"].to_numpy() == pytest.approx(1)
+    assert found["turned", "seed 0", "seed 1"] == pytest.approx(-1)
+    assert found["turned", "seed 0", "seed 2"] == pytest.approx(1)
