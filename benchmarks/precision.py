@@ -20,7 +20,7 @@ def main():
     rng = np.random.default_rng(0)
     size, labels = VGG7.crop, rng.integers(0, 8, BATCH_SIZE)
     x = rng.random((BATCH_SIZE, size, size, 3), np.float32)
-    models = {dtype: vgg7(dtype=dtype) for dtype in DTYPES}
+    models = {dtype: vgg7(average=1, batch_normalization=True, dtype=dtype) for dtype in DTYPES}
     for model in models.values():
         model.compile(adamw(1000), loss="sparse_categorical_crossentropy")
         model.train_on_batch(x, labels)
