@@ -17,7 +17,12 @@ import time
 NODES, CORES = (1, 8, 64), 2  # cores of a node
 THROUGHPUT = {"grad_cam": 256, "integrated_gradients": 32, "rise": 1}  # tiles to measure each with
 MANY = 100_000
-VIEWS = {"signals_sanity": 9, "tiles_sanity": 11, "signals_seeds": 5, "tiles_seeds": 3}  # networks asked
+VIEWS = {
+    "signals_sanity": 9,
+    "tiles_sanity": 11,
+    "signals_seeds": 5,
+    "tiles_seeds": 3,
+}  # networks asked
 
 
 def worker(kind):

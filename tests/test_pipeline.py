@@ -226,7 +226,8 @@ def test_another_processor_says_the_same(local, checkout, tmp_path):
     code, said = run_all(tmp_path, *QUICK, source=checkout, ONEDNN_MAX_CPU_ISA=fewer_instructions())
     assert code == 0, said
     values, others = (
-        json.loads((folder / "results/quick/values.json").read_text()) for folder in (local[0], tmp_path)
+        json.loads((folder / "results/quick/values.json").read_text())
+        for folder in (local[0], tmp_path)
     )
     trained_here = {name for name in values if name.startswith("mnist1d.live.")}
     sentences = {name for name in values.keys() - trained_here if isinstance(values[name], str)}

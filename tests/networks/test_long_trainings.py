@@ -82,7 +82,9 @@ def test_what_is_trained_is_not_trained_again(tissue, short, monkeypatch):
 
 
 @pytest.mark.parametrize("experiment", ["recipes", "seeds", "grouped"])
-def test_the_command_ships_what_was_trained(experiment, tissue, short, trainings, monkeypatch, tmp_path):
+def test_the_command_ships_what_was_trained(
+    experiment, tissue, short, trainings, monkeypatch, tmp_path
+):
     """Run as a script, as people do: functions of a script have no module of their own."""
     shipped = tmp_path / "weights"
     monkeypatch.setattr(weights, "WEIGHTS", shipped)
@@ -103,9 +105,10 @@ def test_the_command_ships_what_was_trained(experiment, tissue, short, trainings
         for seed in range(long_trainings.SEEDS.get(name, 0))
         for suffix in ("json", "weights.h5")
     }
-    expected |= {"recipes": {"shallow_cnn_recipes.json"}, "grouped": {"vgg7_synthetic_grouped.json"}}.get(
-        experiment, set()
-    )
+    expected |= {
+        "recipes": {"shallow_cnn_recipes.json"},
+        "grouped": {"vgg7_synthetic_grouped.json"},
+    }.get(experiment, set())
     assert {file.name for file in shipped.iterdir()} == expected
 
 

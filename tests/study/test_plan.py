@@ -219,9 +219,7 @@ def test_every_seed_has_draws_of_its_own_and_everything_else_alike(own):
     """The same network under the name of two seeds: what depends on the network alone is the same."""
     twice = {f"seed {seed}": (lambda: own.model, own.samples) for seed in (0, 1)}
     every = dataclasses.replace(own, views=twice)
-    seen = {
-        seed: plan.maps(some, plan.SIGNAL_METHODS) for seed, some in plan.seeds_of(every).items()
-    }
+    seen = {seed: plan.maps(some, plan.SIGNAL_METHODS) for seed, some in plan.seeds_of(every).items()}
     for name in plan.SIGNAL_METHODS:
         same = np.array_equal(seen["seed 0"][name], seen["seed 1"][name])
         assert same != METHODS[name].stochastic, name

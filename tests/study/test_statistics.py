@@ -366,7 +366,10 @@ def seeds(**means):
     [
         ({"one": [0.2, 0.3], "two": [0.4, 0.5], "three": [0.6, 0.7]}, 1),
         ({"one": [0.2, 0.7], "two": [0.4, 0.5], "three": [0.6, 0.3]}, -1),
-        ({"one": [0.2, 0.5], "two": [0.4, 0.3], "three": [0.6, 0.7]}, 1 / 3),  # one pair of three turned
+        (
+            {"one": [0.2, 0.5], "two": [0.4, 0.3], "three": [0.6, 0.7]},
+            1 / 3,
+        ),  # one pair of three turned
     ],
 )
 def test_rankings_of_two_seeds_agree_as_far_as_their_pairs_do(means, tau):

@@ -93,9 +93,8 @@ def cross_validate(data):
     every = data.train.join(data.test)
 
     def train(kept, held_out, path):
-        model, history = training.train_vgg7(
-            every.take(kept), GROUPED_RECIPE, seed=0, checkpoint=path.with_suffix(".keras")
-        )
+        checkpoint = path.with_suffix(".keras")
+        model, _ = training.train_vgg7(every.take(kept), GROUPED_RECIPE, seed=0, checkpoint=checkpoint)
         predicted = predict(model, unit_range(every.x[held_out])).argmax(axis=1)
         present = np.unique(every.y[held_out])
         return model, {
@@ -103,7 +102,6 @@ def cross_validate(data):
             "classes": len(present),
             "accuracy": accuracy_score(every.y[held_out], predicted),
             "macro_f1": f1_score(every.y[held_out], predicted, labels=present, average="macro"),
-            "history": history,
         }
 
     functions, results = (training.train_vgg7, cross_validate), {}
@@ -144,9 +142,7 @@ def _once(name, functions, recipe, seed, samples, train, **more):
     code[measures] = ("_once", "training", "recipes", "SEEDS", "GROUPED_RECIPE")
     how = {"epochs": recipe.epochs, "crop": recipe.crop, "balance": recipe.balance}
     how["convolutions"] = training.convolution_dtype()
-    about, folder = described(
-        TRAININGS, name, code, seed=seed, data=samples.checksum(), **how, **more
-    )
+    about, folder = described(TRAININGS, name, code, seed=seed, data=samples.checksum(), **how, **more)
     path = folder / f"{name}.weights.h5"
     if not path.exists():
         write(folder / "about.json", json.dumps(about, indent=1))

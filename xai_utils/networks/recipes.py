@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+
 @dataclass(frozen=True)
 class Recipe:
     """How long, with which optimizer and on which variants of the samples a network is trained.

@@ -17,7 +17,6 @@ from xai_utils.attributions import CONTROL_NAMES, METHODS, explain
 from xai_utils.metrics import METRICS
 from xai_utils.metrics.faithfulness import Answers
 from xai_utils.models import batches, score_model
-from xai_utils.networks import long_trainings
 from xai_utils.run.files import profile_section
 from xai_utils.run.sources import code_of
 from xai_utils.run.store import digest

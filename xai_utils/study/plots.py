@@ -66,7 +66,9 @@ def training_beside(history, others):
     for axis, curve in zip(axes, ("loss", "accuracy")):
         for name, style in ((curve, "-"), (f"val_{curve}", "--")):
             for other in others:
-                axis.plot(np.arange(1, len(other[name]) + 1), other[name], style, color="0.7", linewidth=0.6)
+                axis.plot(
+                    np.arange(1, len(other[name]) + 1), other[name], style, color="0.7", linewidth=0.6
+                )
             axis.plot(np.arange(1, len(history[name]) + 1), history[name], style, color="black")
         axis.set(xlabel="epoch", ylabel=curve)
     axes[0].set_ylim(bottom=0)
