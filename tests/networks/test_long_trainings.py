@@ -305,3 +305,9 @@ def test_the_shipped_folds_score_every_tile_once():
     tiles = {name: [fold["tiles"] for fold in folds] for name, folds in grouped.items()}
     assert tiles.keys() == long_trainings.GROUPS.keys()
     assert all(len(counts) == 5 and sum(counts) == 5000 for counts in tiles.values())
+
+
+def test_a_seed_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setitem(long_trainings.SEEDS, "shallow_cnn", 6)
+    with pytest.raises(weights.WeightsError, match=r"shallow_cnn_5\S+ is missing: restore it"):
+        long_trainings.shipped_seeds("shallow_cnn")

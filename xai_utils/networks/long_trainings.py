@@ -20,7 +20,13 @@ from sklearn.model_selection import GroupKFold
 from xai_utils.data import hmt, mnist1d, unit_range
 from xai_utils.models import predict
 from xai_utils.networks import recipes, training
-from xai_utils.networks.weights import WEIGHTS, provenance_path, save, shipped_weights
+from xai_utils.networks.weights import (
+    WEIGHTS,
+    WeightsError,
+    provenance_path,
+    save,
+    shipped_weights,
+)
 from xai_utils.run.files import write
 from xai_utils.run.store import TRAININGS, described, digest
 
@@ -122,8 +128,14 @@ def shipped(name):
 
 
 def shipped_seeds(name):
-    """What is shipped of every seed of a network: of each the path of its weights, and the facts."""
+    """What is shipped of every seed of a network: of each the path of its weights, and the facts.
+
+    Raises :class:`WeightsError` where a file is missing.
+    """
     paths = [shipped_weights(name, seed) for seed in range(SEEDS[name])]
+    for file in (file for path in paths for file in (path, provenance_path(path))):
+        if not file.exists():
+            raise WeightsError(f"{file} is missing: restore it, or train every seed again")
     return [(path, json.loads(provenance_path(path).read_text())) for path in paths]
 
 
