@@ -244,7 +244,7 @@ def test_what_depends_on_the_seed_is_counted():
         columns=["method", "first", "second", "correlation"],
     )
     told = conclusions.on_seeds(drops, rankings, likeness, 0.125, ("grad_cam", "rise"), TITLES)
-    assert "The order of 3 methods" in told and "2 settings and the pairs of 3 seeds" in told
+    assert "the orders of 3 methods" in told and "2 settings and the pairs of 3 seeds" in told
     assert "In 1 of the settings all seeds have the same best method" in told
     assert "Grad-CAM has the lower mean with every seed in 1 of them, RISE in 0; in 1 the seed" in told
     assert "0.75 for Grad-CAM and 0.50 for RISE" in told and "one network have 0.12" in told

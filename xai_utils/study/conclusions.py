@@ -150,8 +150,8 @@ def on_seeds(drops, rankings, likeness, across, pair, titles):
     alike = likeness.groupby("method").correlation.median().sort_values()
     own = listed(f"{printed(alike[name], '.2f')} for {titles[name]}" for name in pair)
     return (
-        f"The order of {drops.shape[1]} methods by mean drop rate is the more alike from seed to seed the "
-        f"nearer Kendall's τ is to 1: {printed(rankings.tau.median(), '.2f')} in the median over "
+        f"Kendall's correlation of the orders of {drops.shape[1]} methods, by mean drop rate, on the "
+        f"networks of two seeds is {printed(rankings.tau.median(), '.2f')} in the median over "
         f"{_settings(settings)} and the pairs of {number} seeds, {printed(rankings.tau.min(), '.2f')} at "
         f"worst. In {(best == 1).sum()} of the settings all seeds have the same best method. "
         f"{titles[first]} has the lower mean with every seed in {(ahead == number).sum()} of them, "
