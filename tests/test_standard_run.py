@@ -71,10 +71,10 @@ def compared(values):
 def test_our_networks_are_as_good_as_promised(values):
     assert values["hmt.source"] in ("local", "zenodo")
     assert values["hmt.accuracy"] >= 0.88
-    assert len(values["hmt.accuracies"]) >= 3 and values["hmt.accuracy_mean"] >= 0.925
+    assert len(values["hmt.accuracies"]) >= 3 and values["hmt.accuracy_mean"] >= 0.94
     assert values["hmt.mcnemar_p"] < 0.01
     assert values["mnist1d.accuracy"] >= 0.92
-    assert len(values["mnist1d.accuracies"]) == 5 and values["mnist1d.accuracy_mean"] >= 0.98
+    assert len(values["mnist1d.accuracies"]) == 5 and values["mnist1d.accuracy_mean"] >= 0.985
 
 
 def test_every_published_classification_figure_of_the_deliverable_comes_out_again(compared):
