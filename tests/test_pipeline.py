@@ -233,7 +233,12 @@ def test_another_processor_says_the_same(local, checkout, tmp_path):
     trained_here = {name for name in values if name.startswith("mnist1d.live.")}
     sentences = {name for name in values.keys() - trained_here if isinstance(values[name], str)}
     assert len(sentences) > 40 and values.keys() == others.keys()
-    assert {name: values[name] for name in sentences} == {name: others[name] for name in sentences}
+    number = r"\d+\.\d+"
+    for name in sentences:
+        assert re.sub(number, "", values[name]) == re.sub(number, "", others[name]), name
+        # A mean next to the middle of two printed numbers is printed as either.
+        printed = (np.array(re.findall(number, text), float) for text in (values[name], others[name]))
+        np.testing.assert_allclose(*printed, atol=0.00101, err_msg=name)
     apart, lost = {}, {}
     for method, one, other in pairs(*(kept(folder, "maps") for folder in (local[0], tmp_path))):
         if method == "prediction":
