@@ -2,8 +2,7 @@
 
 ``python benchmarks/tissue_recipes.py [NAME …] --hmt-dir PATH`` trains every candidate, or those named, on
 the slides of three of the five folds and scores it on each of the two others: mean F1 over the classes that
-a fold shows. The rows go to ``data/hmt_candidates.csv``. A candidate takes from five minutes to half an hour
-of two cores.
+a fold shows. The rows go to ``data/hmt_candidates.csv``.
 """
 
 import argparse

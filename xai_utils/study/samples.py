@@ -361,7 +361,7 @@ def _with_seeds(own, seeds, build):
     answers = [predictions(network, own.samples, own.batch_size) for network in networks.values()]
     alike = np.all(np.stack(answers).argmax(axis=2) == own.target, axis=0)
     views = {
-        f"seed {seed}": (functools.partial(lambda network: network, network), own.samples)
+        f"seed {seed}": (lambda network=network: network, own.samples)
         for seed, network in networks.items()
     }
     return dataclasses.replace(own, views=views).take(np.flatnonzero(alike))
