@@ -126,15 +126,19 @@ def test_the_explorer_of_the_standard_run_stays_small(values):
 
 @pytest.mark.slow
 def test_tf_explains_map_is_the_librarys_on_every_tile(values):
-    """To the bit after the cast, though we take its path apart and ask for its black point once a class."""
+    """After the cast, though we take its path apart and ask for its black point once a class.
+
+    The library asks for one tile at a time and we for many, whose sums some processors take in another
+    order: where that decides how a point is rounded, it is one level off.
+    """
     own = samples.course_tiles("standard")
     if own is None:
         pytest.skip("needs XAI_COURSE_MODELS")
     ours = published.step_maps(own, [published.LIBRARY])[published.LIBRARY]
-    library, different = IntegratedGradients(), []
-    for place, (name, label) in enumerate(zip(own.samples.names, own.target)):
+    library, apart = IntegratedGradients(), []
+    for place, label in enumerate(own.target):
         one = slice(place, place + 1)
         expected = library.explain((own.samples.x[one], None), own.model, int(label))
-        if not np.array_equal(ours[one][0], expected):
-            different.append(name)
-    assert len(own) == 496 and different == []
+        apart.append(np.abs(ours[one][0].astype(int) - expected))
+    assert len(own) == 496 and ours[:1].dtype == np.uint8
+    assert np.max(apart) <= 1 and np.mean(apart) < 1e-6

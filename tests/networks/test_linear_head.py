@@ -41,6 +41,15 @@ def test_each_fold_is_asked_of_a_head_that_did_not_see_it():
     )
 
 
+def test_a_head_is_at_the_optimum():
+    """There the slope of the loss and of its penalty is zero, however the features are shifted."""
+    features, present, _ = separable()
+    kernel, bias = linear_head.fit(features + 3, present[:, :2], np.full(len(features), -1))
+    misfit = 1 / (1 + np.exp(-(np.float64(features + 3) @ kernel + bias))) - present[:, :2]
+    np.testing.assert_allclose((features + 3).T @ misfit + kernel, 0, atol=1e-4)
+    np.testing.assert_allclose(misfit.sum(axis=0), 0, atol=1e-4)
+
+
 def test_well_told_classes_have_a_precision_of_1_and_unseen_ones_count_for_nothing():
     features, present, fold = separable()
     kernel, bias = linear_head.fit(features, present, fold)

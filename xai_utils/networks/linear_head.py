@@ -42,7 +42,8 @@ def fit(features, present, fold):
 def _fitted(features, y):
     if y.all() or not y.any():
         return np.zeros(features.shape[1]), np.log((y.sum() + 0.5) / ((~y).sum() + 0.5))
-    found = LogisticRegression(max_iter=1000).fit(features, y)
+    # To the optimum, of which there is one: where the default stops, rounding decides, and with it the processor.
+    found = LogisticRegression(tol=1e-8, max_iter=10_000).fit(features.astype(np.float64), y)
     return found.coef_[0], found.intercept_[0]
 
 
