@@ -55,6 +55,18 @@ def test_mcnemar_counts_only_where_the_two_differ():
     assert classification.mcnemar(one, one) == 1
 
 
+def test_change_over_folds_by_hand():
+    """Differences 0.1, 0.2, 0.3: variance 0.01, times 1/3 + 1/2; Student's t of two degrees is 4.30265."""
+    mean, low, high = classification.change_over_folds([0.6, 0.8, 0.8], [0.5, 0.6, 0.5])
+    assert mean == pytest.approx(0.2)
+    reach = 4.30265 * (0.01 * 5 / 6) ** 0.5
+    assert (low, high) == pytest.approx((0.2 - reach, 0.2 + reach), abs=1e-5)
+
+
+def test_folds_that_all_gain_the_same_leave_no_doubt():
+    assert classification.change_over_folds([0.75, 0.5], [0.5, 0.25]) == (0.25, 0.25, 0.25)
+
+
 def test_calibration_by_hand():
     """Two bins: 0.55 and 0.57 with one right, 0.95 and 1.0 with both right."""
     table = classification.calibration([0.55, 0.57, 0.95, 1.0], [True, False, True, True])

@@ -27,7 +27,7 @@ from xai_utils.networks.weights import (
     save,
     shipped_weights,
 )
-from xai_utils.run.files import write
+from xai_utils.run.files import REPOSITORY, write
 from xai_utils.run.store import TRAININGS, described, digest
 
 SIGNAL_RECIPES = {"course": recipes.COURSE, "strong": recipes.STRONG}
@@ -35,6 +35,8 @@ SEEDS = {"shallow_cnn": 5, "vgg7_hmt": 3, "vgg7_synthetic": 3}
 GROUPED_RECIPE = replace(recipes.VGG7, epochs=60)
 GROUPS = {"by_parent": hmt.parent_images, "by_slide": hmt.slides}
 FOLDS = 5
+# What others score on these folds: the VGG-7 as it was trained before, and a pretrained network.
+REFERENCES = REPOSITORY / "data" / "hmt_references.csv"
 
 
 def train_signals(data, recipe, seed):
