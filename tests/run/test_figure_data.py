@@ -97,9 +97,16 @@ def test_a_figure_of_nothing_is_an_empty_table():
     assert drawn(plt.figure()).empty
 
 
-def test_texts_are_kept_where_they_name_what_is_drawn():
-    values = pd.DataFrame(np.random.default_rng(0).random((9, 3)), columns=["a", "b", "c"])
-    p_values = pd.DataFrame(1.0, values.columns, values.columns)
-    titles = {"a": "Grad-CAM", "b": "RISE", "c": "LIME"}
-    series = drawn(plots.critical_difference(values, p_values, titles)).series
-    assert all(series.str.contains(name).any() for name in titles.values())
+def test_how_far_methods_are_ahead_is_read_back_with_intervals_and_names():
+    table = pd.DataFrame(
+        {"method": ["rise", "lime"], "gain": [0.3, -0.1], "low": [0.2, -0.3], "high": [0.4, 0.1],
+         "p": [0.001, 0.4], "control": "edge"}
+    )  # fmt: skip
+    titles = {"rise": "RISE*", "lime": "LIME*", "edge": "Edges"}
+    points = drawn(plots.gains(table, titles))
+    assert set(points.x_label) == {"ahead of the control Edges by"}
+    ends = points[points.series == "interval"]
+    assert ends.y.tolist() == ["RISE*", "RISE*", "LIME*", "LIME*"]
+    assert ends.x.tolist() == pytest.approx([0.2, 0.4, -0.3, 0.1])
+    means = points[points.series == ""]
+    assert {("RISE*", 0.3), ("LIME*", -0.1)} <= set(zip(means.y, means.x))

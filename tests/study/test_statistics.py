@@ -1,8 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import bootstrap, friedmanchisquare, spearmanr, wilcoxon
-from statsmodels.stats.multitest import multipletests
+from scipy.stats import bootstrap, permutation_test, spearmanr
 
 from xai_utils.study import statistics
 from xai_utils.study.statistics import SETTING
@@ -33,6 +32,14 @@ def scores_of(tables):
 def verdict_on(values, setting=GAIN, controls=("random",), clusters=None):
     scores = scores_of({setting: values})
     return statistics.verdicts(scores, BETTER, list(controls), clusters).loc[0]
+
+
+def answer_to(tables, controls=("random",), clusters=None):
+    """The verdict on the one question that the settings of ``tables`` ask."""
+    [row] = statistics.verdicts(
+        scores_of(tables), BETTER, list(controls), clusters, statistics.QUESTION
+    ).itertuples()
+    return row
 
 
 @pytest.fixture
@@ -142,98 +149,139 @@ def test_a_summary_uses_the_clusters_of_the_items_in_any_order(rng):
     assert rows.high.to_numpy() == pytest.approx(high)
 
 
-def test_holm_by_hand():
-    """Six differences of one sign: p = 2/2⁶ for a–b and b–c; a–c has one of rank 1 against: 4/2⁶.
-
-    Holm: the smallest times 3, the next times 2, the last times 1, none below the one before.
-    """
-    steps = np.arange(1.0, 7)
-    values = pd.DataFrame({"a": np.zeros(6), "b": steps * 10, "c": steps * [-1, 1, 1, 1, 1, 1]})
-    table = statistics.holm_wilcoxon(values)
-    assert table.loc["a", "b"] == table.loc["b", "a"] == pytest.approx(3 * 2 / 64)
-    assert table.loc["b", "c"] == pytest.approx(3 * 2 / 64)
-    assert table.loc["a", "c"] == pytest.approx(3 * 2 / 64)
-    assert np.diag(table).tolist() == [1, 1, 1]
+def test_a_pair_is_tested_by_all_signs_of_its_differences(rng):
+    """Of eight samples there are 256 flips, which SciPy goes through; here some are drawn."""
+    first, second = rng.normal(size=(2, 8)) + [[0.8], [0.0]]
+    exact = permutation_test(
+        (first, second), lambda a, b, axis: np.mean(a - b, axis), permutation_type="samples",
+        vectorized=True,
+    )  # fmt: skip
+    mean, low, high, p = statistics.difference(first, second)
+    assert p == pytest.approx(exact.pvalue, abs=4 * np.sqrt(exact.pvalue / statistics.FLIPS))
+    assert mean == pytest.approx(first.mean() - second.mean()) and low < mean < high
 
 
-def test_holm_is_that_of_statsmodels(rng):
-    values = planted(rng, a=0, b=0.02, c=0.1, d=0.15)
-    pairs = np.triu_indices(4, k=1)
-    p_values = [wilcoxon(values.iloc[:, i], values.iloc[:, j]).pvalue for i, j in zip(*pairs)]
-    expected = multipletests(p_values, method="holm")[1]
-    assert len(set(expected)) > 3
-    np.testing.assert_allclose(statistics.holm_wilcoxon(values).to_numpy()[pairs], expected)
+def test_five_of_five_equal_differences_have_the_chance_of_equal_signs():
+    """2/2⁵; samples without a difference say nothing."""
+    p = statistics.difference(np.zeros(8), np.array([1.0] * 5 + [0.0] * 3))[-1]
+    assert p == pytest.approx(2 / 32, abs=0.01)
 
 
-def test_methods_are_not_told_apart_by_nothing_or_by_rounding():
+def test_what_differs_by_nothing_or_by_rounding_is_not_told_apart():
     """0.3 - 0.2 is less than 0.2 - 0.1 in floats; the four of each must tie."""
-    values = pd.DataFrame({"a": [0.3] * 4 + [0.1] * 4, "b": 0.2, "c": 0.2})
-    assert (statistics.holm_wilcoxon(values) == 1).all(axis=None)
+    values = pd.DataFrame({"a": [0.3] * 4 + [0.1] * 4, "b": 0.2, "c": 0.1 + 0.1})
+    [p_values], _ = statistics.told_apart([values], [None])
+    assert (p_values == 1).all(axis=None)
+    near = pd.DataFrame({"a": np.full(9, 0.1), "b": np.full(9, 0.1 + 1e-15)})
+    [p_values], _ = statistics.told_apart([near], [None])
+    assert (p_values == 1).all(axis=None)
 
 
-def test_few_differences_with_ties_have_the_p_value_of_all_signs():
-    """Five of five equal differences: 2/2⁵, which no normal approximation gives."""
-    values = pd.DataFrame({"a": np.zeros(8), "b": [1.0] * 5 + [0.0] * 3})
-    assert statistics.holm_wilcoxon(values).loc["a", "b"] == pytest.approx(2 / 32)
+def test_p_values_are_corrected_for_all_that_is_compared(rng, monkeypatch):
+    """Where nothing differs, something is told apart in a twentieth of the audits; uncorrected in most."""
+    monkeypatch.setattr(statistics, "FLIPS", 1000)
+    corrected, single = [], []
+    for _ in range(200):
+        tables = [pd.DataFrame(rng.normal(size=(25, 5))) for _ in range(3)]
+        p_values, critical = statistics.told_apart(tables, [None] * 3)
+        corrected.append(min(table.min(axis=None) for table in p_values) < 0.05)
+        single.append(statistics.told_apart([tables[0][[0, 1]]], [None])[0][0].min(axis=None) < 0.05)
+        assert critical > 2.5  # one pair alone: about 2
+    assert np.mean(corrected) == pytest.approx(0.05, abs=0.045)
+    assert np.mean(single) == pytest.approx(0.05, abs=0.045)
 
 
-def test_a_planted_winner_is_found(rng):
-    values = planted(rng, poor=0.2, good=1, fair=0.5, random=0, blank=-1)
+def test_the_signs_of_clusters_are_flipped_whole(rng):
+    """Each sample twice in its cluster is no more evidence; as samples of their own it would be."""
+    first, second = rng.normal(size=(2, 20)) + [[0.5], [0.0]]
+    once = statistics.difference(first, second, np.arange(20))[-1]
+    twice = [np.tile(values, 2) for values in (first, second)]
+    assert statistics.difference(*twice, np.tile(np.arange(20), 2))[-1] == pytest.approx(once, abs=1e-9)
+    assert statistics.difference(*twice)[-1] < 0.5 * once
+
+
+def test_a_method_that_beats_every_control_is_found(rng):
+    values = planted(rng, poor=-0.3, good=1, fair=0.5, random=0, blank=-1)
     verdict = verdict_on(values, controls=["blank", "random"])
-    assert verdict.best == "good" and verdict.leaders == ["good"]
-    assert verdict.best_control == "random"
+    assert verdict.verdict == "method" and verdict.beating == ["good", "fair"]
+    assert (verdict.best, verdict.best_control, verdict.told) == ("good", "random", 2)
     assert verdict.best_mean == pytest.approx(values.good.mean())
     assert verdict.control_mean == pytest.approx(values.random.mean())
-    methods = [values[name] for name in ("good", "fair", "poor")]
-    assert verdict.friedman_p == pytest.approx(friedmanchisquare(*methods).pvalue)
-    p_values = [wilcoxon(m, values.random, alternative="greater").pvalue for m in methods]
-    assert verdict.gain_p == pytest.approx(multipletests(p_values, method="holm")[1][0])
-    assert verdict.discriminative and verdict.reason == "" and verdict.samples == 60
-    assert verdict.not_better_than_random == []
+    assert verdict.gain == pytest.approx(values.good.mean() - values.random.mean())
+    low, high = statistics.bootstrap_interval((values.good - values.random).to_numpy()[:, np.newaxis])
+    assert (verdict.low, verdict.high) == (low.item(), high.item()) and verdict.p < 0.001
+    assert verdict.not_better_than_random == ["poor"]
+    assert (verdict.settings, verdict.samples, verdict.clusters) == (1, 60, 60)
 
 
 def test_lower_is_better_where_the_metric_says_so(rng):
     values = planted(rng, good=-1, fair=-0.5, poor=-0.2, random=0)
     verdict = verdict_on(values, LOSS)
-    assert verdict.best == "good" and verdict.leaders == ["good"] and verdict.discriminative
-    assert verdict.best_mean == pytest.approx(values.good.mean())
-    assert verdict.gain_p < 1e-6
-    assert verdict_on(values, HALF).reason == "a control wins"
+    assert verdict.best == "good" and verdict.beating == ["good", "fair", "poor"]
+    assert verdict.best_mean == pytest.approx(values.good.mean()) and verdict.gain > 0.8
+    assert verdict_on(values, HALF).verdict == "control"
 
 
-def test_leaders_are_all_that_are_not_told_from_the_best(rng):
-    values = planted(rng, good=1, bad=0.2, random=0)
-    values["twin"] = values.good + rng.normal(scale=0.1, size=60)
-    verdict = verdict_on(values)
-    assert set(verdict.leaders) == {"good", "twin"} and verdict.leaders[0] == verdict.best
-    assert statistics.winner(verdict.to_frame().T.astype({"discriminative": bool})) is None
+def test_a_control_that_wins_by_construction_wins(rng):
+    verdict = verdict_on(
+        planted(rng, good=1, poor=0, random=-1, edges=1.5), controls=["random", "edges"]
+    )
+    assert verdict.verdict == "control" and verdict.beating == ["edges"] and verdict.gain < 0
 
 
-@pytest.mark.parametrize("methods", ["ab", "abc"])
-def test_a_tie_is_called_a_tie(methods, rng):
-    verdict = verdict_on(planted(rng, random=-1, **dict.fromkeys(methods, 0)))
-    assert verdict.friedman_p > 0.05 and set(verdict.leaders) == set(methods)
-    assert not verdict.discriminative and verdict.reason == "all methods tie"
-    assert verdict.gain_p < 0.05
-    same = pd.DataFrame(1.0, index=range(9), columns=list(methods)).assign(random=0.0)
-    assert verdict_on(same).friedman_p == 1 and verdict_on(same).reason == "all methods tie"
-
-
-def test_two_methods_are_compared_by_wilcoxon(rng):
-    values = planted(rng, good=0.1, bad=0, random=-1)
-    expected = wilcoxon(values.good, values.bad).pvalue
-    assert verdict_on(values).friedman_p == pytest.approx(expected)
-
-
-def test_a_setting_in_which_a_control_wins_does_not_count(rng):
-    values = planted(rng, good=1, fair=0.5, poor=0, random=-1, edges=1.5)
+def test_an_untested_winner_is_none(rng):
+    """A control whose mean is the best by a little, and a method that equals the best control."""
+    values = planted(rng, good=1, poor=0, random=-1)
+    noise = rng.normal(0, 0.3, 60)
+    values["edges"] = values.good + noise - noise.mean() + 0.02
+    assert values.edges.mean() > values.good.mean()
     verdict = verdict_on(values, controls=["random", "edges"])
-    assert verdict.best == "good" and verdict.best_control == "edges"
-    assert not verdict.discriminative and verdict.reason == "a control wins"
-    assert verdict.gain_p > 0.9
-    values["edges"] = values.good  # as good is enough
-    assert verdict_on(values, controls=["random", "edges"]).reason == "a control wins"
-    assert verdict_on(values.drop(columns="edges")).discriminative
+    assert verdict.verdict == "undecided" and verdict.beating == [] and verdict.gain < 0
+    values["edges"] = values.good
+    assert verdict_on(values, controls=["random", "edges"]).verdict == "undecided"
+
+
+def test_a_tie_is_undecided_and_has_no_leader(rng):
+    verdict = verdict_on(planted(rng, a=0, b=0, c=0, random=0))
+    assert verdict.verdict == "undecided" and verdict.told == 0
+    same = pd.DataFrame(1.0, index=range(9), columns=list("abc")).assign(random=1.0)
+    assert verdict_on(same).verdict == "undecided" and verdict_on(same).p == 1
+
+
+def test_settings_of_a_question_are_replicates_and_no_votes(rng):
+    """The same answers under a second fill are no more evidence; other answers are averaged."""
+    values = planted(rng, good=0.12, poor=0, random=0)
+    once, again = (
+        answer_to({HALF: values}),
+        answer_to({HALF: values, ("gain", 0.5, "mean", "exact"): values}),
+    )
+    assert (once.settings, again.settings, again.samples) == (1, 2, 60)
+    assert again.p == once.p and again.gain == pytest.approx(once.gain)
+    other = planted(rng, good=-0.12, poor=0, random=0)
+    both = answer_to({HALF: values, ("gain", 0.5, "mean", "exact"): other})
+    means = ((values + other) / 2).mean()
+    assert both.best_mean == pytest.approx(means[both.best])
+
+
+def test_one_family_is_all_that_stands_in_the_table(rng):
+    """The same setting beside twenty others, in which nothing differs, has a larger p-value."""
+    values = planted(rng, good=0.25, poor=0, random=0)
+    others = {
+        ("gain", share, "", ""): planted(rng, good=0, poor=0, random=0)
+        for share in np.linspace(0.1, 0.9, 20)
+    }
+    alone = verdict_on(values)
+    first = statistics.verdicts(scores_of({GAIN: values} | others), BETTER, ["random"]).loc[0]
+    assert first.gain == pytest.approx(alone.gain) and first.p > 2 * alone.p
+
+
+def test_what_would_have_been_found_is_found_eight_times_in_ten(rng, monkeypatch):
+    monkeypatch.setattr(statistics, "FLIPS", 2000)
+    sizes = [verdict_on(planted(rng, good=0, random=0)).detectable for _ in range(10)]
+    drawn = [planted(rng, good=np.mean(sizes), random=0) for _ in range(300)]
+    found = [statistics.told_apart([own], [None])[0][0].loc["good", "random"] < 0.05 for own in drawn]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.08)
+    assert verdict_on(planted(rng, good=1, random=0)[:3]).detectable == np.inf
 
 
 def test_a_method_that_is_no_better_than_random_is_named(rng):
@@ -251,49 +299,31 @@ def test_verdicts_count_only_items_with_a_value_for_all(rng):
     verdict = verdict_on(values)
     assert verdict.samples == 54 and verdict.best == "good"
     assert verdict.best_mean == pytest.approx(values.good[6:].mean())
-    clear = verdict_on(values[6:])
-    assert (verdict.friedman_p, verdict.gain_p) == (clear.friedman_p, clear.gain_p)
     verdict = verdict_on(values.assign(poor=np.nan))
-    assert verdict.samples == 0 and verdict.reason == "no sample has every value"
-    assert not verdict.discriminative and verdict.leaders == []
+    assert verdict.samples == 0 and verdict.verdict == "no sample" and verdict.beating == []
+    second = ("gain", 0.5, "mean", "exact")
+    assert (
+        answer_to({HALF: values, second: planted(rng, good=1, bad=0, poor=0, random=0)}).samples == 54
+    )
 
 
-def test_tests_compare_clusters_not_samples(rng):
-    """Each item twice in its cluster changes no p-value; as independent samples it would."""
-    values = planted(rng, good=0.2, bad=0, poor=0.1, random=-0.02)
-    twice = pd.concat([values, values], ignore_index=True)
-    clusters = dict(enumerate(np.arange(60) // 3)), dict(enumerate(np.tile(np.arange(60) // 3, 2)))
-    tests = ["friedman_p", "gain_p"]
-    once, again = verdict_on(values, clusters=clusters[0]), verdict_on(twice, clusters=clusters[1])
-    assert once.samples == again.samples == 20
-    assert again[tests].tolist() == pytest.approx(once[tests].tolist())
-    assert (verdict_on(twice)[tests] < 0.5 * once[tests]).all()
-    means = values.groupby(np.arange(60) // 3).mean()
-    expected = friedmanchisquare(means.good, means.bad, means.poor).pvalue
-    assert once.friedman_p == pytest.approx(expected)
-
-
-def test_means_are_over_samples_where_tests_are_over_clusters(rng):
+def test_differences_are_those_of_the_printed_means_whatever_the_clusters(rng):
     values = planted(rng, good=1, bad=0, random=-1)
     clusters = dict.fromkeys(range(60), "large") | dict(enumerate("abcdefghi"))
-    assert verdict_on(values, clusters=clusters).best_mean == pytest.approx(values.good.mean())
+    verdict = verdict_on(values, clusters=clusters)
+    assert verdict.best_mean == pytest.approx(values.good.mean()) and verdict.clusters == 10
+    assert verdict.gain == pytest.approx(verdict.best_mean - verdict.control_mean)
 
 
-def test_the_winner_leads_wherever_a_setting_tells(rng):
-    first = planted(rng, good=1, fair=0.5, poor=0.2, random=0)
-    lower = planted(rng, good=-1, fair=-0.5, poor=-0.2, random=0)
-    tie = planted(rng, fair=1, good=1, poor=1, random=0)
-    beaten = planted(rng, good=0, fair=0.5, poor=0, random=2)
-    other = planted(rng, good=0.5, fair=1, poor=0.2, random=0)
-
-    def winner(tables):
-        return statistics.winner(statistics.verdicts(scores_of(tables), BETTER, ["random"]))
-
-    assert winner({GAIN: first, LOSS: lower}) == "good"
-    assert winner({GAIN: first, HALF: tie}) == "good"
-    assert winner({GAIN: beaten, HALF: first}) == "good"
-    assert winner({GAIN: first, HALF: other}) is None
-    assert winner({GAIN: tie, HALF: beaten}) is None
+def test_gains_are_those_over_the_best_control(rng):
+    values = planted(rng, fair=0.4, good=1, poor=0.0, random=-1, edges=0.1)
+    table = statistics.gains(scores_of({GAIN: values}), BETTER, ["random", "edges"])
+    assert table.method.tolist() == ["good", "fair", "poor"] and set(table.control) == {"edges"}
+    assert table.gain.to_numpy() == pytest.approx(
+        (values[table.method].sub(values.edges, axis=0)).mean()
+    )
+    assert (table.low < table.gain).all() and (table.gain < table.high).all()
+    assert (table.p < 0.05).tolist() == [True, True, False]
 
 
 def test_opposite_rankings_have_tau_minus_one(rng):
@@ -326,6 +356,8 @@ def test_alpha_is_one_where_the_samples_agree_and_zero_where_they_are_random(rng
     assert table.alpha[:2].tolist() == pytest.approx([1, 1])
     assert table.alpha[2] == pytest.approx(0, abs=0.02)
     assert np.isnan(table.alpha[3])
+    by_question = statistics.consistency(scores_of({HALF: chance}), BETTER, [], statistics.QUESTION)
+    assert by_question.alpha[0] == table.alpha[2]
 
 
 def test_alpha_by_hand():

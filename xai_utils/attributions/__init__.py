@@ -28,8 +28,9 @@ from xai_utils.models import batches, predict
 @dataclass(frozen=True)
 class Method:
     """An entry of the table: the function, its name in print, its key in ``refs.bib``, its family,
-    what it costs a sample, what it asks of the model, whether it draws at random, and whether it is
-    so costly that the notebooks explain only some samples with it."""
+    what it costs a sample, what it asks of the model, whether it draws at random, whether it is so costly
+    that the notebooks explain only some samples with it, and whether it is made of what the model says of
+    masked inputs, which is what metrics of faithfulness ask."""
 
     function: Callable
     title: str
@@ -39,6 +40,7 @@ class Method:
     needs: str
     stochastic: bool = False
     costly: bool = False
+    masking: bool = False
 
 
 GRADIENTS, ACTIVATION, MASKS, SURROGATES = "gradients", "class activation", "masks", "surrogates"
@@ -56,14 +58,14 @@ METHODS = {
     "grad_cam": Method(cam.grad_cam, "Grad-CAM", "selvaraju2017gradcam", ACTIVATION, "1 + 1 back", CONVOLUTION),
     "grad_cam_pp": Method(cam.grad_cam_pp, "Grad-CAM++", "chattopadhay2018gradcampp", ACTIVATION, "1 + 1 back", CONVOLUTION),
     "xgrad_cam": Method(cam.xgrad_cam, "XGrad-CAM", "fu2020xgradcam", ACTIVATION, "1 + 1 back", CONVOLUTION),
-    "score_cam": Method(cam.score_cam, "Score-CAM", "wang2020scorecam", ACTIVATION, "2 + one a channel", CONVOLUTION, costly=True),
+    "score_cam": Method(cam.score_cam, "Score-CAM", "wang2020scorecam", ACTIVATION, "2 + one a channel", CONVOLUTION, costly=True, masking=True),
     "ablation_cam": Method(cam.ablation_cam, "Ablation-CAM", "desai2020ablationcam", ACTIVATION, "1, or 1 + one of the head a channel", CONVOLUTION),
     "integrated_grad_cam": Method(cam.integrated_grad_cam, "Integrated Grad-CAM", "sattarzadeh2021integrated", ACTIVATION, "21 + 21 back", CONVOLUTION),
     "guided_grad_cam": Method(cam.guided_grad_cam, "Guided Grad-CAM", "selvaraju2017gradcam", ACTIVATION, "2 + 2 back", "a map that everything passes, ReLU"),
-    "rise": Method(masks.rise, "RISE", "petsiuk2018rise", MASKS, "1000", ANY, stochastic=True, costly=True),
-    "sise": Method(masks.sise, "SISE", "sattarzadeh2021sise", MASKS, "up to one a channel, 1 + 1 back a block", CONVOLUTION, costly=True),
-    "lime": Method(surrogates.lime, "LIME", "ribeiro2016lime", SURROGATES, "400", ANY, stochastic=True, costly=True),
-    "shap": Method(surrogates.shap, "SHAP", "lundberg2017shap", SURROGATES, "about 400", ANY, stochastic=True, costly=True),
+    "rise": Method(masks.rise, "RISE", "petsiuk2018rise", MASKS, "1000", ANY, stochastic=True, costly=True, masking=True),
+    "sise": Method(masks.sise, "SISE", "sattarzadeh2021sise", MASKS, "up to one a channel, 1 + 1 back a block", CONVOLUTION, costly=True, masking=True),
+    "lime": Method(surrogates.lime, "LIME", "ribeiro2016lime", SURROGATES, "400", ANY, stochastic=True, costly=True, masking=True),
+    "shap": Method(surrogates.shap, "SHAP", "lundberg2017shap", SURROGATES, "about 400", ANY, stochastic=True, costly=True, masking=True),
     "tf_explain_integrated_gradients": Method(gradients.tf_explain_integrated_gradients, "Integrated Gradients (tf-explain)", "tfexplain", LIBRARY, "9 + 9 back, 1 + 1 back a class", SMOOTH, costly=True),
     "random": Method(controls.random, "Random", "", CONTROLS, "0", "nothing", stochastic=True),
     "random_smooth": Method(controls.random_smooth, "Random, smooth", "", CONTROLS, "0", "nothing", stochastic=True),
@@ -74,6 +76,9 @@ METHODS = {
 # fmt: on
 
 TITLES = {name: method.title for name, method in METHODS.items()}
+MARKED = {
+    name: f"{method.title}*" if method.masking else method.title for name, method in METHODS.items()
+}
 CONTROL_NAMES = [name for name, method in METHODS.items() if method.family == CONTROLS]
 COUNTS = ("steps", "samples", "masks", "cells", "parts")
 

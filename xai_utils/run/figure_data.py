@@ -55,7 +55,7 @@ def _series(axis):
     names = _names(axis)
     for line in axis.lines:
         x, y = (np.asarray(places, float) for places in line.get_data())
-        yield {"series": names[line], "x": _labelled(axis.xaxis, x), "y": y}
+        yield {"series": names[line], "x": _labelled(axis.xaxis, x), "y": _labelled(axis.yaxis, y)}
     for bars in axis.containers:
         for bar in getattr(bars, "patches", []):
             if bars.orientation == "vertical":
@@ -67,9 +67,6 @@ def _series(axis):
     for shade in axis.patches:
         if shade not in names:
             yield {"series": "shaded", "x": [shade.get_x(), shade.get_x() + shade.get_width()]}
-    for text in axis.texts if not any(map(_is_grid, axis.collections)) else ():
-        x, y = text.get_position()
-        yield {"series": f"text: {text.get_text()}", "x": [x], "y": [y]}
     for made in axis.collections:
         kind = type(made).__name__
         if kind == "LineCollection" and made.get_segments():
@@ -79,16 +76,11 @@ def _series(axis):
         elif kind == "PathCollection":
             x, y = np.ma.getdata(made.get_offsets()).T
             yield {"series": "marks", "x": x, "y": y}
-        elif _is_grid(made):
+        elif kind == "QuadMesh":  # a heat map
             values = np.ma.filled(np.ma.asarray(made.get_array(), float), np.nan)
             x, y = np.meshgrid(*(np.arange(size) + 0.5 for size in values.shape[::-1]))
             x, y = _labelled(axis.xaxis, x.ravel(), True), _labelled(axis.yaxis, y.ravel(), True)
             yield {"series": "cells", "x": x, "y": y, "value": values.ravel()}
-
-
-def _is_grid(made):
-    """Whether it is a heat map, whose texts repeat its numbers."""
-    return type(made).__name__ == "QuadMesh"
 
 
 def _names(axis):

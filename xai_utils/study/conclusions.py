@@ -1,78 +1,93 @@
 """Sentences that draw conclusions, computed from the statistics so that they change when these do.
 
-``verdicts`` is the table of :func:`xai_utils.study.statistics.verdicts`, ``titles`` what the
-methods are called in print.
+``verdicts`` is the table of :func:`xai_utils.study.statistics.verdicts`, ``without`` the same of the
+methods that do not ask what the metrics ask, ``titles`` what the methods are called in print.
 """
 
 from collections import Counter
 
 import numpy as np
-from scipy.stats import rankdata
 
-from xai_utils.study.statistics import LEVEL, SETTING, holm_wilcoxon, label, winner
+from xai_utils.study.statistics import LEVEL, SETTING, difference, label
 from xai_utils.study.wording import chance, listed, printed, some
 
-
-def on_settings(verdicts):
-    """How many settings of the metrics tell methods apart, and what spoils the others."""
-    total, useful = len(verdicts), int(verdicts.discriminative.sum())
-    if useful == total:
-        return f"Every setting tells the methods apart ({total}), and no control wins in any."
-    words = {"too few samples": "there are too few samples"}
-    reasons = Counter(verdicts.reason[~verdicts.discriminative].replace(words))
-    why = listed(f"in {count} {reason}" for reason, count in reasons.most_common())
-    return f"Of {_settings(total)} {useful or 'none'} can tell the methods apart; {why}."
+UNMARKED = "Of the methods that do not ask what the metric asks"
 
 
-def on_winner(verdicts, titles):
-    """Whether one method may be called the best, and if not, which lead where."""
-    useful = verdicts[verdicts.discriminative]
-    if useful.empty:
-        return "No setting tells the methods apart, so none is called the best."
-    best = winner(verdicts)
-    if best is not None:
-        return f"{titles[best]} leads alone wherever the methods can be told apart ({_settings(len(useful))})."
-    first = Counter(useful.best).most_common(3)
-    leads = listed(f"{titles[name]} ({count})" for name, count in first)
-    among = Counter(name for names in useful.leaders for name in names)
-    always = [titles[name] for name, count in among.items() if count == len(useful)]
-    unbeaten = some(always) or "no method"
+def on_questions(verdicts, without):
+    """How many questions methods answer better than every control, how many controls, how many neither."""
+    (method, control, undecided), others = _verdict_counts(verdicts), _verdict_counts(without)
     return (
-        f"No single method wins. In {_settings(len(useful))} that can tell the methods apart, the best "
-        f"mean is most often that of {leads}; among the leaders in all of them: {unbeaten}."
+        f"Of {_questions(len(verdicts))} a method beats every control in {method}, a control beats every "
+        f"method in {control}, and {undecided} stay{'s' if undecided == 1 else ''} undecided. {UNMARKED} "
+        f"alone, it is {listed(others)}."
     )
 
 
+def _verdict_counts(verdicts):
+    """Method, control, and the rest."""
+    method, control = ((verdicts.verdict == name).sum() for name in ("method", "control"))
+    return method, control, len(verdicts) - method - control
+
+
+def on_winner(verdicts, titles, without=None):
+    """Which methods beat every control, and in how many questions."""
+    total, best = _questions(len(verdicts)), _wins(verdicts, titles)
+    told = (
+        f"Every control is beaten by {best}, of {total}."
+        if best
+        else f"No method beats every control in any of {total}."
+    )
+    if without is None:
+        return told
+    best = _wins(without, titles)
+    return f"{told} {UNMARKED}: {f'by {best}' if best else 'by none in any'}."
+
+
+def _wins(verdicts, titles):
+    won = verdicts.beating[verdicts.verdict == "method"]
+    counts = Counter(name for names in won for name in names).most_common()
+    return some(f"{titles[name]} in {count}" for name, count in counts)
+
+
 def on_setting(verdict, titles):
-    """What one setting says; ``verdict`` is a row of the table."""
-    if verdict.samples == 0:
-        return "No sample has a value for every method, so this setting says nothing."
+    """What one setting or question says; ``verdict`` is a row of the table."""
+    if verdict.verdict == "no sample":
+        return "No sample has a value for every method, so this says nothing."
     best, control = titles[verdict.best], titles[verdict.best_control]
-    means = f"{best} {verdict.best_mean:.3f}, {control} {verdict.control_mean:.3f}"
-    if verdict.reason == "a control wins":
-        return f"A control wins ({means}): this setting does not discriminate."
-    if verdict.reason == "too few samples":
-        return f"There are too few samples to tell ({means})."
-    if not verdict.discriminative:
-        return f"The methods differ no more than by chance ({means})."
-    others = some(titles[name] for name in verdict.leaders if name != verdict.best)
-    lead = f"{best} leads" + (f", not told apart from {others}" if others else " alone")
-    beats = "beats" if verdict.gain_p < LEVEL else "does not significantly beat"
-    return f"{lead}; it {beats} the best control ({means})."
+    facts = f"{best} {verdict.best_mean:.3f}, {control} {verdict.control_mean:.3f}, {_ahead(verdict)}"
+    if verdict.verdict == "undecided":
+        return f"Undecided: no method beats every control, and no control every method ({facts})."
+    names = some(titles[name] for name in verdict.beating)
+    beat = "beats" if len(verdict.beating) == 1 else "beat"
+    every = "control" if verdict.verdict == "method" else "method"
+    return f"{names} {beat} every {every} ({facts})."
+
+
+def _ahead(verdict):
+    gain, low, high = (printed(number, "+.3f") for number in (verdict.gain, verdict.low, verdict.high))
+    return f"ahead by {gain} [{low}, {high}], {chance(verdict.p)}"
 
 
 def on_random(verdicts, titles):
-    """Which methods do not significantly beat a random map, where settings discriminate."""
-    useful = verdicts[verdicts.discriminative]
-    if useful.empty:
-        return "No setting can tell the methods apart, so none says which of them beat a random map."
-    failed = Counter(name for names in useful.not_better_than_random for name in names)
+    """Which methods do not beat a random map, and in how many questions."""
+    failed = Counter(name for names in verdicts.not_better_than_random for name in names)
     if not failed:
-        return "Wherever the methods can be told apart, each is better than a random map."
-    ordered = listed(f"{titles[name]} ({count})" for name, count in failed.most_common())
+        return f"In each of {_questions(len(verdicts))} every method is found better than a random map."
+    ordered = some((f"{titles[name]} in {count}" for name, count in failed.most_common()), 8)
+    return f"Not found better than a random map, of {_questions(len(verdicts))}: {ordered}."
+
+
+def on_power(verdicts):
+    """What difference the samples would have shown."""
+    found = verdicts.detectable.dropna()
+    within = found[np.isfinite(found)]
+    if within.empty:
+        return "So few samples show no difference between a method and a control, however large."
     return (
-        f"Not significantly better than a random map, in how many of {_settings(len(useful))} that can "
-        f"tell the methods apart: {ordered}."
+        "With so many samples a difference between a method and a control is found eight times in ten where "
+        f"it is {printed(within.min(), '.2f')} to {printed(within.max(), '.2f')}, depending on the question "
+        f"({printed(within.median(), '.2f')} in the median)."
     )
 
 
@@ -83,27 +98,27 @@ def on_drops(scores, verdicts, pair, titles, clusters=None):
     for verdict in verdicts[verdicts.metric == "drop_rate"].itertuples():
         own = scores[(scores.metric == "drop_rate") & (scores.fill == verdict.fill)]
         drops = own.pivot(index="item", columns="method", values="value")[list(pair)]
-        units = drops if clusters is None else drops.groupby(clusters).mean()
-        told[verdict.fill] = f"{on_setting(verdict, titles)} {on_lower(units, 'drop', titles)}"
+        told[verdict.fill] = (
+            f"{on_setting(verdict, titles)} {on_lower(drops, 'drop', titles, clusters)}"
+        )
     return told
 
 
-def on_audit(verdicts, agreement, fraction, titles):
-    """All that an audit says, ``{name: text}``; ``agreement`` is that of the settings, ``fraction`` that
-    of the course's setting."""
-    course = verdicts[(verdicts.metric == "drop_rate") & (verdicts.rule == "exact")]
-    course = course[course.fraction == fraction].set_index("fill")
+def on_audit(verdicts, without, course, agreement, titles):
+    """All that an audit says, ``{name: text}``; ``course`` are the verdicts on the settings of the course,
+    ``agreement`` is that of the settings."""
     return {
-        "settings_told": on_settings(verdicts),
-        "winner": on_winner(verdicts, titles),
+        "questions": on_questions(verdicts, without),
+        "winner": on_winner(verdicts, titles, without),
         "random": on_random(verdicts, titles),
+        "power": on_power(verdicts),
         "agreement": on_agreement(agreement),
-        **{f"course_{fill}": on_setting(course.loc[fill], titles) for fill in course.index},
+        **{f"course_{row.fill}": on_setting(row, titles) for row in course.itertuples()},
     }
 
 
-def _settings(count):
-    return f"{count} setting{'' if count == 1 else 's'}"
+def _questions(count):
+    return f"{count} question{'' if count == 1 else 's'}"
 
 
 def on_steps(steps, titles):
@@ -152,7 +167,7 @@ def on_seeds(drops, rankings, likeness, across, pair, titles):
     return (
         f"Kendall's correlation of the orders of {drops.shape[1]} methods, by mean drop rate, on the "
         f"networks of two seeds is {printed(rankings.tau.median(), '.2f')} in the median over "
-        f"{_settings(settings)} and the pairs of {number} seeds, {printed(rankings.tau.min(), '.2f')} at "
+        f"{settings} settings and the pairs of {number} seeds, {printed(rankings.tau.min(), '.2f')} at "
         f"worst. In {(best == 1).sum()} of the settings all seeds have the same best method. "
         f"{titles[first]} has the lower mean with every seed in {(ahead == number).sum()} of them, "
         f"{titles[second]} in {(ahead == 0).sum()}; in {((ahead > 0) & (ahead < number)).sum()} the seed "
@@ -171,41 +186,38 @@ def on_agreement(correlations):
         return "no two settings rank the methods."
     (first, second), lowest = pairs.idxmin(), pairs.min()
     return (
-        f"its median over {len(pairs)} pairs of settings is {printed(pairs.median(), '.2f')}; "
-        f"{first} and {second} agree least ({printed(lowest, '.2f')}), and "
-        f"{100 * (pairs < 0).mean():.0f} % of the pairs are opposed."
+        f"its median over {len(pairs)} pair{'s' * (len(pairs) > 1)} of settings is "
+        f"{printed(pairs.median(), '.2f')}; {first} and {second} agree least ({printed(lowest, '.2f')}), "
+        f"and {(pairs < 0).sum()} of the pairs are opposed."
     )
 
 
-def on_claim(claim, gain, p):
-    """Whether a claimed difference is there: its mean ``gain`` over the samples and its p-value."""
-    facts = f"mean difference {printed(gain, '+.3f')}, {chance(p)}"
-    if p >= LEVEL:
-        return f"{claim}: not to be told here ({facts})."
-    return f"{claim}: {'yes' if gain > 0 else 'the opposite'} ({facts})."
+def on_claim(claim, found):
+    """Whether a claimed difference is there, ``found`` as :func:`statistics.difference` gives it."""
+    if found[-1] >= LEVEL:
+        return f"{claim}: not to be told here ({_found(found)})."
+    return f"{claim}: {'yes' if found[0] > 0 else 'the opposite'} ({_found(found)})."
 
 
-def on_lower(values, what, titles):
+def on_lower(values, what, titles, clusters=None):
     """Which of two methods has the lower values.
 
-    ``values`` has a column for each of the two and a row for each independent sample.
+    ``values`` has a column for each of the two and a row for each sample, ``clusters`` ``{item: cluster}``.
     """
     first, second = values
-    differences = values[first] - values[second]
-    mean, ranks = differences.mean(), (np.sign(differences) * rankdata(differences.abs())).sum()
-    p = float(holm_wilcoxon(values).iloc[0, 1])
-    if p >= LEVEL:
-        return f"The {what}s of {titles[first]} and {titles[second]} are not told apart ({chance(p)})."
-    if mean * ranks < 0:
+    groups = None if clusters is None else values.index.map(clusters)
+    found = difference(values[first], values[second], groups)
+    if found[-1] >= LEVEL:
         return (
-            f"By its mean the {what} of one, by ranks that of the other is lower, of {titles[first]} "
-            f"and {titles[second]} ({chance(p)})."
+            f"The {what}s of {titles[first]} and {titles[second]} are not told apart ({_found(found)})."
         )
-    way = "lower" if mean < 0 else "higher"
-    return (
-        f"The {what} of {titles[first]} is {way} than that of {titles[second]}, by {abs(mean):.3f} on "
-        f"average ({chance(p)})."
-    )
+    way = "lower" if found[0] < 0 else "higher"
+    return f"The {what} of {titles[first]} is {way} than that of {titles[second]} ({_found(found)})."
+
+
+def _found(found):
+    mean, low, high = (printed(number, "+.3f") for number in found[:3])
+    return f"difference {mean} [{low}, {high}], {chance(found[-1])}"
 
 
 def on_randomization(summary, titles, controls):
@@ -236,26 +248,39 @@ def on_noise(summary, titles, controls):
 def scores_table(summary, verdicts, titles, settings=None):
     """Methods in rows, settings in columns, each cell the mean and its 95 % interval.
 
-    The last row says whether a setting discriminates, and why not. ``settings`` are labels, by
-    default all.
+    The last row says who is ahead in a setting. ``settings`` are labels, by default all.
     """
     table = means_table(summary, titles)
-    reasons = dict(zip(map(label, verdicts[SETTING].itertuples(index=False)), verdicts.reason))
+    marks = dict(zip(map(label, verdicts[SETTING].itertuples(index=False)), verdicts.verdict))
     settings = settings or list(table.columns[1:])
     table = table[["title", *settings]].copy()
-    marks = [f"no: {reasons[name]}" if reasons[name] else "yes" for name in settings]
-    table.loc[len(table)] = ["Discriminates", *marks]
+    table.loc[len(table)] = ["Verdict", *(marks[name] for name in settings)]
     return table
 
 
 def verdicts_table(verdicts, titles):
-    """The verdicts as they are printed: settings and methods by name, the leaders counted."""
-    names = [label(setting) for setting in verdicts[SETTING].itertuples(index=False)]
+    """The verdicts on questions as they are printed: questions and methods by name, those that beat
+    counted."""
+    names = [
+        label((metric, fraction, "", ""))
+        for metric, fraction in zip(verdicts.metric, verdicts.fraction)
+    ]
     titled = {name: verdicts[name].map(titles) for name in ("best", "best_control")}
-    table = verdicts.drop(columns=[*SETTING, "not_better_than_random"])
-    table = table.assign(**titled, leaders=verdicts.leaders.map(len))
-    table.insert(0, "setting", names)
+    table = verdicts.drop(columns=["metric", "fraction", "not_better_than_random"])
+    table = table.assign(**titled, beating=verdicts.beating.map(len), interval=_intervals(verdicts))
+    table.insert(0, "question", names)
     return table
+
+
+def _intervals(verdicts):
+    return [
+        f"{printed(row.gain, '+.3f')} [{printed(row.low, '+.2f')}, {printed(row.high, '+.2f')}]".replace(
+            " ", "\N{NO-BREAK SPACE}"
+        )
+        if row.samples
+        else ""
+        for row in verdicts.itertuples()
+    ]
 
 
 def means_table(summary, titles):

@@ -7,8 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.colors import Normalize, TwoSlopeNorm
-from scikit_posthocs import critical_difference_diagram
 from sklearn.metrics import auc, confusion_matrix, roc_curve
+
+from xai_utils.study.statistics import LEVEL
 
 COLUMN, PAGE = 3.5, 7.16  # inches: the widths of an IEEE column and page
 TEMPLATE_LIMITS = (-0.6, 1.0)  # leaves room for a legend above
@@ -322,7 +323,7 @@ def steps(table, titles):
 def score_grid(table, marked):
     """Means in a heat map: methods in rows, settings in columns.
 
-    ``marked`` are the settings that do not discriminate, crossed out at their names.
+    ``marked`` are the settings in which no method beats every control, crossed out at their names.
     """
     figure, axis = _subplots(figsize=(PAGE, 0.13 * len(table) + 1.1))
     names = [f"{name} ✕" if name in marked else name for name in table.columns]
@@ -382,20 +383,23 @@ def curves(table, titles):
     return figure
 
 
-def critical_difference(values, p_values, titles):
-    """Mean ranks of the methods, the best at the left; those joined by a bar are not told apart.
+def gains(table, titles):
+    """How far each method is ahead of the best control, with its 95 % interval, the best at the top; filled
+    where a test finds a difference.
 
-    ``values`` has a row a sample and a column a method, higher being better; ``p_values`` is the
-    square table of their comparisons (Demšar 2006, with pairwise tests in place of Nemenyi's).
+    ``table`` as :func:`xai_utils.study.statistics.gains` gives it.
     """
-    ranks = values.rank(axis=1, ascending=False).mean().rename(titles)
-    named = p_values.rename(index=titles, columns=titles)
-    figure, axis = _subplots(figsize=(PAGE, 0.13 * len(ranks) + 0.9))
-    critical_difference_diagram(
-        ranks, named, ax=axis, label_props={"fontsize": 6.5}, text_h_margin=0.01,
-        elbow_props={"linewidth": 0.7}, marker_props={"s": 8},
-    )  # fmt: skip
-    axis.tick_params(labelsize=7)
+    figure, axis = _subplots(figsize=(COLUMN, 0.14 * len(table) + 0.6))
+    places = np.arange(len(table))[::-1]
+    reach = np.abs(np.stack([table.gain - table.low, table.high - table.gain]))
+    axis.errorbar(table.gain, places, xerr=reach, fmt="none", ecolor="0.5", elinewidth=1)
+    found = (table.p < LEVEL).to_numpy()
+    axis.plot(table.gain[found], places[found], "o", color="black", markersize=4)
+    axis.plot(table.gain[~found], places[~found], "o", color="black", markersize=4, mfc="white")
+    axis.axvline(0, color="0.5", linewidth=0.8, linestyle=":")
+    axis.set(yticks=places, yticklabels=table.method.map(titles))
+    axis.set_xlabel(f"ahead of the control {titles[table.control.iloc[0]]} by")
+    axis.tick_params(labelsize=6.5)
     return figure
 
 

@@ -5,27 +5,24 @@ from itertools import combinations
 import krippendorff
 import numpy as np
 import pandas as pd
-from scipy.stats import friedmanchisquare, kendalltau, rankdata, wilcoxon
+from scipy.optimize import brentq
+from scipy.stats import kendalltau, nct, rankdata
 
 from xai_utils.metrics.sanity import centred_ranks, rank_correlation
 from xai_utils.models import batches
 
-LEVEL = 0.05  # of significance
+LEVEL, POWER = 0.05, 0.8  # of significance; how often a difference is to be found
+FLIPS = 10_000
 AT_ONCE = 5_000_000  # how often a cluster was drawn, numbers in memory
-SETTING = ["metric", "fraction", "fill", "rule"]
+QUESTION = ["metric", "fraction"]
+SETTING = [*QUESTION, "fill", "rule"]
 VERDICT = [
-    "best",
-    "best_control",
-    "best_mean",
-    "control_mean",
-    "friedman_p",
-    "gain_p",
-    "leaders",
-    "not_better_than_random",
-    "discriminative",
-    "reason",
-    "samples",
-]
+    "best", "best_control", "best_mean", "control_mean", "gain", "low", "high", "p", "verdict", "beating",
+    "told", "not_better_than_random", "detectable", "settings", "samples", "clusters",
+]  # fmt: skip
+NO_VERDICT = {
+    "verdict": "no sample", "beating": [], "told": 0, "not_better_than_random": [], "clusters": 0
+}  # fmt: skip
 
 
 def rank_agreement(maps):
@@ -152,91 +149,155 @@ def summarize(scores, clusters=None, resamples=10_000):
     return pd.concat(tables).sort_index()
 
 
-def holm_wilcoxon(values):
-    """The p-value that two methods differ, for each pair: a table with a row and a column for each.
+def difference(first, second, clusters=None):
+    """By how much the mean of ``first`` is above that of ``second``, both ``(n,)``, of the same samples:
+    the difference, its 95 % interval, and the p-value that there is none, ``(mean, low, high, p)``.
 
-    ``values`` has a row an item and a column a method, all defined. Wilcoxon's signed-rank test,
-    two-sided, adjusted for the number of pairs (Holm, 1979).
+    Interval as :func:`bootstrap_interval`, test as :func:`told_apart`; ``clusters`` ``(n,)``.
     """
-    first, second = np.triu_indices(values.shape[1], k=1)
-    columns = values.to_numpy().T
-    table = np.eye(values.shape[1])
-    adjusted = _holm(_wilcoxon(list(zip(columns[first], columns[second]))))
-    table[first, second] = table[second, first] = adjusted
-    return pd.DataFrame(table, index=values.columns, columns=values.columns)
+    values = pd.DataFrame({"first": first, "second": second})
+    [low], [high] = bootstrap_interval(
+        (values["first"] - values["second"]).to_numpy()[:, np.newaxis], clusters
+    )
+    [p_values], _ = told_apart([values], [clusters])
+    mean = values["first"].mean() - values["second"].mean()
+    return float(mean), float(low), float(high), float(p_values.loc["first", "second"])
 
 
-def verdicts(scores, higher_is_better, controls, clusters=None, level=LEVEL):
-    """Which method is best in each setting, and whether the setting can tell at all: a row each.
+def told_apart(tables, clusters):
+    """The p-values that two columns have the same mean, adjusted for all pairs of all tables; and the value
+    of the test that is critical at :data:`LEVEL`.
 
-    ``higher_is_better`` is ``{metric: bool}``; ``controls`` names the methods that a good one must
-    beat, ``"random"`` among them. An item counts if it has a value for every method and control.
-    Means are over items; tests are paired, over the means of the clusters ``{item: cluster}``.
-    Columns, after those of ``SETTING``:
+    ``tables`` have a row a sample and a column a method; ``clusters`` holds for each the labels of samples
+    that are not independent, or None. A square table of p-values for each.
+
+    The null: the sum of a cluster's differences is as likely to be as much above zero as below. So the signs
+    of whole clusters are flipped, at random, and the sum over all of them is compared with those of the
+    flips, over the root of their squares, which no flip changes. A p-value is the share of flips in which
+    the largest such ratio of any pair is at least that of the pair (Westfall and Young, 1993, single-step
+    maxT): the chance that anything at all is told apart where nothing is.
+    """
+    groups = [table.index if own is None else own for table, own in zip(tables, clusters)]
+    labels = sorted({label for own in groups for label in own})
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (FLIPS, len(labels)))
+    signs[0] = 1  # what was observed
+    largest, ratios = np.zeros(FLIPS), []
+    for table, own in zip(tables, groups):
+        sums = table.groupby(np.asarray(own)).sum().reindex(labels, fill_value=0.0).to_numpy()
+        first, second = np.triu_indices(sums.shape[1], k=1)
+        pairs = sums[:, first] - sums[:, second]
+        scale = np.sqrt((pairs**2).sum(axis=0))
+        differs = scale > 1e-9 * np.abs(sums).max()  # by more than rounding
+        ratio = np.zeros((sums.shape[1],) * 2)
+        if differs.any():
+            flipped = np.abs(signs @ pairs[:, differs]) / scale[differs]
+            largest = np.maximum(largest, flipped.max(axis=1))
+            ratio[first[differs], second[differs]] = flipped[0]
+        ratios.append(ratio + ratio.T)
+    largest.sort()
+    p_values = [
+        pd.DataFrame(1 - np.searchsorted(largest, ratio - 1e-9) / FLIPS, table.columns, table.columns)
+        for ratio, table in zip(ratios, tables)
+    ]
+    return p_values, float(np.quantile(largest, 1 - LEVEL))
+
+
+def verdicts(scores, higher_is_better, controls, clusters=None, by=SETTING):
+    """What each setting, or with ``by=QUESTION`` each question, says of methods and controls: a row each.
+
+    ``higher_is_better`` is ``{metric: bool}``; ``controls`` names the maps that know nothing of the
+    network, ``"random"`` among them. A value of an item is the mean over its settings of the question; an
+    item counts if it has all of them for every method and control. Means and differences are over items;
+    all tests of the table are one family, see :func:`told_apart`. Columns, after those of ``by``:
 
     - ``best``, ``best_control``: those with the best means, ``best_mean`` and ``control_mean``;
-    - ``friedman_p``: that the methods differ at all (Friedman; Wilcoxon for two methods);
-    - ``gain_p``: that the best method beats the best control, one-sided, Holm over the methods;
-    - ``leaders``: the best method and all that ``holm_wilcoxon`` does not find worse than it;
-    - ``not_better_than_random``: methods that do not beat it, one-sided, Holm over the methods;
-    - ``discriminative``: whether no control has the best mean and the methods differ; if not,
-      ``reason`` is "a control wins", "too few samples" for any method to beat one after Holm's
-      correction, "all methods tie" or "no sample has every value";
-    - ``samples``: how many items or clusters the tests compare.
+    - ``gain``: how much better the best method is than the best control, with ``low``, ``high`` and ``p``;
+    - ``verdict``: "method" where any beats every control, ``beating`` which, the best first; "control"
+      where any control beats every method, ``beating`` which; else "undecided", or "no sample";
+    - ``told``: from how many other methods the best is told;
+    - ``not_better_than_random``: the methods that do not beat it;
+    - ``detectable``: the difference of a method and a control that would be found eight times in ten;
+    - ``settings`` of the question, ``samples`` and ``clusters`` that count.
     """
-    rows = []
-    for setting, sign, table in _tables(scores, higher_is_better):
-        table = table.dropna()
-        groups = _clusters_of(table.index, clusters)
-        units = table if groups is None else table.groupby(groups).mean()
-        verdict = _verdict(table.mean(), sign, sign * units, controls, level)
-        rows.append({**dict(zip(SETTING, setting)), **verdict, "samples": len(units)})
-    return pd.DataFrame(rows, columns=[*SETTING, *VERDICT])
+    found = [
+        (key, sign, count, own.dropna())
+        for key, sign, count, own in _tables(scores, higher_is_better, by)
+    ]
+    usable = [own for *_, own in found if len(own)]
+    groups = [_clusters_of(own.index, clusters) for own in usable]
+    p_values, critical = told_apart(usable, groups) if usable else ([], np.nan)
+    known, rows = iter(zip(groups, p_values)), []
+    for key, sign, count, own in found:
+        row = _verdict(sign * own, sign, controls, *next(known), critical) if len(own) else NO_VERDICT
+        rows.append({**dict(zip(by, key)), **row, "settings": count, "samples": len(own)})
+    return pd.DataFrame(rows, columns=[*by, *VERDICT])
 
 
-def _verdict(means, sign, units, controls, level):
-    """The verdict on one setting, from the means and from ``units``, in which higher is better."""
-    if units.empty:
-        nothing = {"leaders": [], "not_better_than_random": [], "discriminative": False}
-        return {**nothing, "reason": "no sample has every value"}
-    ranking = (sign * means).sort_values(ascending=False, kind="stable").index
+def _verdict(values, sign, controls, groups, p_values, critical):
+    """The verdict on one table, in which higher is better."""
+    means = values.mean()
+    ranking = means.sort_values(ascending=False, kind="stable").index
     methods = [name for name in ranking if name not in controls]
-    best, best_control = methods[0], next(name for name in ranking if name in controls)
-    differ = _friedman(units[methods])
-    values = {name: column.to_numpy() for name, column in units.items()}
-    gains = {
-        control: _holm(_wilcoxon([(values[name], values[control]) for name in methods], "greater"))
-        for control in (best_control, "random")
-    }
-    unit_means = units.mean()
-    told_apart = holm_wilcoxon(units[methods]).loc[best] < level
-    worse = told_apart & (unit_means[methods] < unit_means[best])
-    if sign * means[best_control] >= sign * means[best]:
-        reason = "a control wins"
-    elif len(methods) * 0.5 ** len(units) >= level:
-        reason = "too few samples"
-    else:
-        reason = "all methods tie" if differ >= level else ""
+    against = [name for name in ranking if name in controls]
+    (best, *others), best_control = methods, against[0]
+
+    def beats(one, other):
+        return means[one] > means[other] and p_values.loc[one, other] < LEVEL
+
+    winning = [m for m in methods if all(beats(m, c) for c in against)]
+    losing = [c for c in against if all(beats(c, m) for m in methods)]
+    [low], [high] = bootstrap_interval(
+        (values[best] - values[best_control]).to_numpy()[:, np.newaxis], groups
+    )
     return {
         "best": best,
         "best_control": best_control,
-        "best_mean": means[best],
-        "control_mean": means[best_control],
-        "friedman_p": differ,
-        "gain_p": gains[best_control][0],
-        "leaders": [name for name in methods if not worse[name]],
-        "not_better_than_random": [m for m, p in zip(methods, gains["random"]) if p >= level],
-        "discriminative": not reason,
-        "reason": reason,
+        "best_mean": sign * means[best],
+        "control_mean": sign * means[best_control],
+        "gain": means[best] - means[best_control],
+        "low": low,
+        "high": high,
+        "p": p_values.loc[best, best_control],
+        "verdict": "method" if winning else "control" if losing else "undecided",
+        "beating": winning or losing,
+        "told": sum(beats(best, other) for other in others),
+        "not_better_than_random": [m for m in methods if not beats(m, "random")],
+        "detectable": _detectable(values, methods, against, groups, critical),
+        "clusters": len(values if groups is None else np.unique(groups)),
     }
 
 
-def winner(verdicts, level=LEVEL):
-    """The method that leads alone in every discriminative setting and beats the controls, or None."""
-    useful = verdicts[verdicts.discriminative]
-    leaders = {tuple(names) for names in useful.leaders}
-    alone = leaders.pop() if len(leaders) == 1 else ()
-    return alone[0] if len(alone) == 1 and (useful.gain_p < level).all() else None
+def _detectable(values, methods, controls, groups, critical):
+    """The difference of a method and a control that is found with a probability of 0.8, by Student's
+    noncentral t: the median over the pairs; infinite where none can be found."""
+    sums = values.groupby(np.arange(len(values)) if groups is None else groups).sum()
+    number = len(sums)
+    if critical**2 >= number or 2.0 ** (1 - number) >= LEVEL:  # the chance of equal signs
+        return np.inf
+    student = critical * np.sqrt((number - 1) / (number - critical**2))
+    shift = brentq(lambda shift: nct.sf(student, number - 1, shift) - POWER, 0, student + 10)
+    errors = [
+        (sums[m] - sums[c]).std() * np.sqrt(number) / len(values) for m in methods for c in controls
+    ]
+    return float(shift * np.median(errors))
+
+
+def gains(scores, higher_is_better, controls, clusters=None):
+    """How much better each method of one setting is than the best control, the best first: a row each.
+
+    Columns: method, control, gain, low, high, p, the tests of all methods one family.
+    """
+    [(_, sign, _, values)] = _tables(scores, higher_is_better, SETTING)
+    values = sign * values.dropna()
+    groups = _clusters_of(values.index, clusters)
+    means = values.mean().sort_values(ascending=False, kind="stable")
+    control = next(name for name in means.index if name in controls)
+    methods = [name for name in means.index if name not in controls]
+    above = values[methods].sub(values[control], axis=0)
+    low, high = bootstrap_interval(above.to_numpy(), groups)
+    [p_values], _ = told_apart([values], [groups])
+    found = {"gain": above.mean(), "low": low, "high": high, "p": p_values.loc[methods, control]}
+    return pd.DataFrame(found).rename_axis("method").reset_index().assign(control=control)
 
 
 def ranking_agreement(scores, higher_is_better, controls):
@@ -248,85 +309,47 @@ def ranking_agreement(scores, higher_is_better, controls):
     means = pd.DataFrame(
         {
             label(setting): sign * table.drop(columns=controls, errors="ignore").mean(skipna=False)
-            for setting, sign, table in _tables(scores, higher_is_better)
+            for setting, sign, _, table in _tables(scores, higher_is_better)
         }
     )
     means.loc[:, means.isna().any()] = np.nan
     return means.corr(method="kendall")
 
 
-def consistency(scores, higher_is_better, controls):
-    """Do the samples agree on which method is better? Krippendorff's alpha, one row a setting.
+def consistency(scores, higher_is_better, controls, by=SETTING):
+    """Do the samples agree on which method is better? Krippendorff's alpha, one row a setting or question.
 
     Samples are the raters and the ranks that they give to the methods, without the controls, are
     ordinal ratings (Tomsett et al., 2020). ``samples`` counts those that are defined for every
     method, which are those that count. NaN where none of them tells any methods apart.
     """
     rows = []
-    for setting, sign, table in _tables(scores, higher_is_better):
+    for key, sign, _, table in _tables(scores, higher_is_better, by):
         values = sign * table.drop(columns=controls, errors="ignore").dropna()
         ranks = rankdata(values, axis=1)
         varies = len(ranks) > 1 and np.ptp(ranks) > 0
         alpha = krippendorff.alpha(ranks, level_of_measurement="ordinal") if varies else np.nan
-        rows.append({**dict(zip(SETTING, setting)), "alpha": alpha, "samples": len(ranks)})
+        rows.append({**dict(zip(by, key)), "alpha": alpha, "samples": len(ranks)})
     return pd.DataFrame(rows)
 
 
-def _tables(scores, higher_is_better):
-    """Each setting, the sign that makes higher better, and its values, items × methods."""
-    for setting, group in scores.groupby(SETTING, dropna=False, sort=False):
-        sign = 1 if higher_is_better[setting[0]] else -1
-        yield setting, sign, group.pivot(index="item", columns="method", values="value")
+def _tables(scores, higher_is_better, by=SETTING):
+    """Each setting or question, the sign that makes higher better, how many settings it has, and its
+    values, items × methods, each the mean over the settings; NaN where one of them is."""
+    within = [name for name in SETTING if name not in by]
+    for key, group in scores.groupby(by, dropna=False, sort=False):
+        sign = 1 if higher_is_better[key[0]] else -1
+        wide = group.pivot(index="item", columns=["method", *within], values="value")
+        methods = wide.columns.get_level_values("method")
+        own = {
+            name: wide.loc[:, methods == name].mean(axis=1, skipna=False)
+            for name in dict.fromkeys(methods)
+        }
+        yield key, sign, wide.shape[1] // len(own), pd.DataFrame(own)
 
 
 def _clusters_of(items, clusters):
     return None if clusters is None else np.array([clusters[item] for item in items])
-
-
-def _friedman(units):
-    """The p-value that any of the methods, the columns, differ."""
-    if units.eq(units.iloc[:, 0], axis=0).all(axis=None):
-        return 1.0
-    if units.shape[1] == 2:
-        return float(_wilcoxon([units.to_numpy().T])[0])
-    return float(friedmanchisquare(*units.to_numpy().T).pvalue)
-
-
-def _wilcoxon(pairs, alternative="two-sided"):
-    """The p-value of Wilcoxon's signed-rank test for each pair of columns; 1 if they do not differ.
-
-    Those that the test treats alike go through it together: one by one takes ten times as long.
-    """
-    alike, p_values = {}, np.ones(len(pairs))
-    for place, (first, second) in enumerate(pairs):
-        scale = max(np.abs(first).max(), np.abs(second).max()) or 1
-        # Differences that are equal but for rounding must tie.
-        differences = np.round((first - second) / scale, 12)
-        differences = differences[differences != 0]
-        has_ties = len(np.unique(np.abs(differences))) < len(differences)
-        alike.setdefault((len(differences), has_ties), []).append((place, differences))
-    for (count, _), several in alike.items():
-        if count:
-            # "auto" tries all 2ⁿ signs where so few have ties, up to a second a test; "exact" takes
-            # them from the distribution without ties and rounds to the side of the null.
-            method = "exact" if count <= 13 else "auto"
-            places, differences = zip(*several)
-            found = wilcoxon(np.stack(differences), alternative=alternative, method=method, axis=1)
-            p_values[list(places)] = found.pvalue
-    return p_values
-
-
-def _holm(p_values):
-    """The p-values adjusted for their number (Holm, 1979).
-
-    As ``multipletests`` of statsmodels, which at each call collects the garbage of the whole
-    process: 0.3 s beside TensorFlow, for three calls a setting.
-    """
-    order = np.argsort(p_values)
-    steps = np.asarray(p_values)[order] * np.arange(len(order), 0, -1)
-    adjusted = np.empty(len(order))
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return adjusted
 
 
 def _unit_ranks(maps):

@@ -6,7 +6,7 @@ that are not independent, see :func:`xai_utils.study.statistics.summarize`.
 
 import pandas as pd
 
-from xai_utils.attributions import CONTROL_NAMES, TITLES
+from xai_utils.attributions import CONTROL_NAMES, MARKED, METHODS, TITLES
 from xai_utils.metrics import HIGHER_IS_BETTER, faithfulness
 from xai_utils.study import conclusions, statistics
 
@@ -15,14 +15,19 @@ def read(scores, clusters=None):
     """The means with intervals, the verdict on each setting, and both as one table to show."""
     summary = statistics.summarize(scores, clusters)
     verdicts = statistics.verdicts(scores, HIGHER_IS_BETTER, CONTROL_NAMES, clusters)
-    return summary, verdicts, conclusions.scores_table(summary, verdicts, TITLES)
+    return summary, verdicts, conclusions.scores_table(summary, verdicts, MARKED)
 
 
 def judged(scores, clusters=None):
-    """The means, the verdicts, and these with the agreement of the samples as a table to show."""
-    summary, verdicts, _ = read(scores, clusters)
-    alpha = statistics.consistency(scores, HIGHER_IS_BETTER, CONTROL_NAMES).alpha
-    return summary, verdicts, conclusions.verdicts_table(verdicts.assign(alpha=alpha), TITLES)
+    """The verdicts on the questions, the same without the methods that ask what the metrics ask, and the
+    former with the agreement of the samples as a table to show."""
+    asking = [name for name, method in METHODS.items() if method.masking]
+    verdicts, without = (
+        statistics.verdicts(own, HIGHER_IS_BETTER, CONTROL_NAMES, clusters, statistics.QUESTION)
+        for own in (scores, scores[~scores.method.isin(asking)])
+    )
+    alpha = statistics.consistency(scores, HIGHER_IS_BETTER, CONTROL_NAMES, statistics.QUESTION).alpha
+    return verdicts, without, conclusions.verdicts_table(verdicts.assign(alpha=alpha), MARKED)
 
 
 def drops(summary):
@@ -33,6 +38,12 @@ def drops(summary):
 def in_short(table):
     """Without the settings that differ from others by the published rule or the increase rate."""
     return table[(table.rule != "published") & (table.metric != "increase_rate")]
+
+
+def of_course(table, fraction):
+    """The rows of the drop rate by the exact rule at the course's fraction."""
+    rows = table[(table.metric == "drop_rate") & (table.rule == "exact")]
+    return rows[rows.fraction == fraction]
 
 
 def agreement_of_settings(scores):
@@ -55,7 +66,7 @@ def kept_and_tied(maps, titles):
 
 def grid(summary, verdicts, titles):
     """Mean drop rates by fill and fraction, methods from the best to the worst, by the exact rule; and
-    the columns that do not discriminate."""
+    the columns in which no method beats every control."""
     rows = summary[(summary.metric == "drop_rate") & (summary.rule == "exact")]
     own = verdicts[(verdicts.metric == "drop_rate") & (verdicts.rule == "exact")]
 
@@ -65,17 +76,13 @@ def grid(summary, verdicts, titles):
     table = rows.assign(setting=names(rows), title=rows.method.map(titles))
     table = table.pivot(index="title", columns="setting", values="mean")
     table = table.loc[table.mean(axis=1).sort_values().index, list(dict.fromkeys(names(rows)))]
-    return table, set(names(own)[~own.discriminative])
+    return table, set(names(own)[own.verdict != "method"])
 
 
-def ranks(scores, fraction, fill, clusters=None):
-    """The values behind mean ranks by drop rate in one setting, the mask rule exact: higher is better,
-    a row an item or cluster; and the p-values that two methods differ."""
-    rows = scores[(scores.metric == "drop_rate") & (scores.rule == "exact")]
-    rows = rows[(rows.fraction == fraction) & (rows.fill == fill)]
-    values = -rows.pivot(index="item", columns="method", values="value").dropna()
-    values = values if clusters is None else values.groupby(clusters).mean()
-    return values, statistics.holm_wilcoxon(values)
+def gains(scores, fraction, fill, clusters=None):
+    """How far each method is ahead of the best control by drop rate in one setting, the mask rule exact."""
+    rows = of_course(scores, fraction)
+    return statistics.gains(rows[rows.fill == fill], HIGHER_IS_BETTER, CONTROL_NAMES, clusters)
 
 
 def likeness_grid(scores, metric):
