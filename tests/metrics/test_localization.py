@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xai_utils.metrics import localization
-from xai_utils.metrics.localization import balance, bounding_box, chance, energy, pointing
+from xai_utils.metrics.localization import bounding_box, chance, energy, pointing
 
 METRICS = pytest.mark.parametrize("metric", [energy, bounding_box, pointing])
 NAN = float("nan")
@@ -111,41 +111,6 @@ def test_chance_is_the_share_of_the_area_and_undefined_for_nothing():
     assert chance(truth) == pytest.approx([1 / 2, 1 / 8, NAN], nan_ok=True)
 
 
-# One point of each of two instances, and two points of neither.
-INSTANCES = np.array([[[True, False, False, False], [False, True, False, False]]])
-
-
-@pytest.mark.parametrize(
-    "scores, expected",
-    [
-        ([2, 2, 9, 9], 1),
-        ([3, 1, 9, 9], 2 * 1 / 4),
-        ([1, 3, 9, -9], 2 * 1 / 4),
-        ([5, 0, 1, 1], 0),
-        ([5, -5, 1, 1], 0),
-        ([-1, -1, 4, 4], 0),
-        ([0, 0, 0, 0], 0),
-        ([1, 1, NAN, 1], NAN),
-        ([1, np.inf, 1, 1], NAN),
-    ],
-)
-def test_balance_computed_by_hand(scores, expected):
-    maps = np.array([scores], float)
-    square = balance(maps.reshape(1, 2, 2), INSTANCES.reshape(1, 2, 2, 2))
-    assert balance(maps, INSTANCES) == pytest.approx([expected], nan_ok=True)
-    assert square == pytest.approx([expected], nan_ok=True)
-
-
-def test_balance_is_undefined_where_an_instance_is_missing():
-    assert np.isnan(balance(np.ones((1, 4)), INSTANCES & [[[True], [False]]])).all()
-
-
-@pytest.mark.parametrize("shape", [(1, 4), (1, 3, 4), (1, 2, 2, 2)])
-def test_balance_refuses_other_shapes(shape):
-    with pytest.raises(ValueError, match="shape"):
-        balance(np.ones((1, 4)), np.ones(shape, bool))
-
-
 def test_the_shares_of_instances_by_hand():
     """Of a map that sums to 8 over four points, the first instance gets 2 of one point, the second 6 of
     two; negative values count for nothing."""
@@ -153,6 +118,20 @@ def test_the_shares_of_instances_by_hand():
     shares, density = localization.instance_shares(one_map, [[1, 0, 0, 0], [0, 1, 1, 0]])
     np.testing.assert_allclose(shares, [0.25, 0.75])
     np.testing.assert_allclose(density, [1, 1.5])
+
+
+def test_no_map_that_ignores_the_instances_is_dense_in_the_least_dense_of_them():
+    """The constant map and the middle, which share evenly, stay at 1 and below; to be even is not enough."""
+    places = np.arange(16)
+    instances = np.stack([places < 4, places >= 12])
+    middle = -np.abs(places - 7.5) + 8
+    good, one_sided = np.where(instances.any(axis=0), 4.0, 1.0), np.where(instances[0], 9.0, 1.0)
+    lowest = {
+        name: localization.instance_shares(own, instances)[1].min()
+        for name, own in {"flat": np.ones(16), "middle": middle, "good": good, "one": one_sided}.items()
+    }
+    assert lowest["flat"] == pytest.approx(1) and lowest["middle"] < 1
+    assert lowest["good"] == pytest.approx(1.6) and lowest["one"] < 1
 
 
 def test_a_map_that_says_nothing_gives_every_instance_its_area():

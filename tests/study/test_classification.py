@@ -46,15 +46,6 @@ def test_wilson_interval_of_a_faultless_classifier_ends_at_one():
     assert high == 1 and low == pytest.approx(16 / (16 + 1.95996**2), abs=1e-5)
 
 
-def test_mcnemar_counts_only_where_the_two_differ():
-    """8 against 1 of 9 differences: 2 · (1 + 9) / 2⁹, however many agree."""
-    one = np.array([True] * 8 + [False] + [True] * 20 + [False] * 5)
-    other = np.array([False] * 8 + [True] + [True] * 20 + [False] * 5)
-    assert classification.mcnemar(one, other) == pytest.approx(20 / 512)
-    assert classification.mcnemar(other, one) == pytest.approx(20 / 512)
-    assert classification.mcnemar(one, one) == 1
-
-
 def test_change_over_folds_by_hand():
     """Differences 0.1, 0.2, 0.3: variance 0.01, times 1/3 + 1/2; Student's t of two degrees is 4.30265."""
     mean, low, high = classification.change_over_folds([0.6, 0.8, 0.8], [0.5, 0.6, 0.5])

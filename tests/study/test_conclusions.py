@@ -110,40 +110,53 @@ def test_what_could_have_been_found_is_said():
     assert "no difference" in conclusions.on_power(verdicts.assign(detectable=np.inf))
 
 
-STEP_TITLES = {"grad_cam": "Grad-CAM", "integrated_gradients": "IG", "random": "Random"}
+STEP_TITLES = {"grad_cam": "Grad-CAM", "integrated_gradients": "IG"}
 
 
-def steps(grad_cam, integrated, random):
+def gaps(
+    integrated, grad_cam, p=(0.01, 0.01, 0.01), increases=(0.5, 0.1), increase_p=0.5, beaten=(True,) * 3
+):
+    """Three steps: drop rates and p-values at each, and the same increase rates at all."""
     rows = [
-        (step, name, "drop_rate", value)
-        for name, values in (
-            ("grad_cam", grad_cam),
-            ("integrated_gradients", integrated),
-            ("random", random),
-        )
-        for step, value in zip("abc", values)
-        if value is not None
+        (step, "drop_rate", ig, cam, ig - cam, chance, worse)
+        for step, ig, cam, chance, worse in zip("abc", integrated, grad_cam, p, beaten)
     ]
-    return pd.DataFrame(sorted(rows), columns=["step", "method", "metric", "mean"])
+    ig, cam = increases
+    rows += [(step, "increase_rate", ig, cam, ig - cam, increase_p, False) for step in "abc"]
+    columns = ["step", "metric", "integrated_gradients", "grad_cam", "gap", "p", "beaten"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 @pytest.mark.parametrize(
-    "values, says",
+    "table, says",
     [
         (
-            ([0.2, None, 0.3], [0.9, 0.5, 0.45], [1, 1, 1]),
-            ["No change turns", "IG at “b” (0.900 to 0.500)", "in 0 of the 3"],
+            gaps([0.9, 0.5, 0.45], [0.2, 0.2, 0.3]),
+            [
+                "rates are 0.900 for IG, 0.200 for Grad-CAM, 0.500 for IG and 0.100 for Grad-CAM",
+                "for IG at “b” (0.900 to 0.500)",
+                "by drop, IG in 0 and Grad-CAM in 3; by increase, IG in 0 and Grad-CAM in 0",
+                "nowhere contradict",
+                "not found worse than both methods in 0.",
+            ],
         ),
-        (([0.2, None, 0.3], [0.9, 0.1, 0.1], [1, 1, 1]), ["The order turns at “b”"]),
+        (gaps([0.9, 0.1, 0.1], [0.2, 0.2, 0.3]), ["by drop, IG in 2 and Grad-CAM in 1"]),
         (
-            ([0.2, None, 0.3], [0.9, 0.1, 0.5], [1, 1, 0.2]),
-            ["turns at “b” and “c”", "in 1 of the 3 steps (“c”)"],
+            gaps([0.9, 0.1, 0.1], [0.2, 0.2, 0.3], p=(0.01, 0.2, 0.01), increase_p=0.01),
+            [
+                "by drop, IG in 1 and Grad-CAM in 1; by increase, IG in 3 and Grad-CAM in 0",
+                "contradict each other at “a”.",
+            ],
+        ),
+        (
+            gaps([0.9, 0.5, 0.45], [0.2, 0.2, 0.3], beaten=(True, False, False)),
+            ["not found worse than both methods in 2 (“b” and “c”)."],
         ),
     ],
 )
-def test_the_step_that_moves_most_and_those_that_turn_the_order(values, says):
-    text = conclusions.on_steps(steps(*values), STEP_TITLES)
-    assert all(part in text for part in says)
+def test_both_rates_and_the_random_map_are_told_at_every_step(table, says):
+    text = conclusions.on_steps(table, STEP_TITLES)
+    assert [part for part in says if part not in text] == []
 
 
 @pytest.mark.parametrize(

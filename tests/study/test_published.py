@@ -10,7 +10,7 @@ from xai_utils.attributions import explain
 from xai_utils.attributions.gradients import tf_explain_mean_gradient
 from xai_utils.data import Samples
 from xai_utils.run.part import REPRODUCTION_COLUMNS
-from xai_utils.study import published
+from xai_utils.study import published, statistics
 from xai_utils.study.samples import SampleSet
 
 
@@ -105,6 +105,48 @@ def test_every_step_is_scored_and_stands_in_its_order(own):
     assert len(first) == 4
 
 
+def test_gaps_are_those_of_the_printed_means_with_methods_carried_forward(own):
+    scores = published.take_apart(own)
+    gaps = published.gaps_of_steps(scores, "hmt")
+    means = published.table_of_steps(scores, "hmt").set_index(["step", "method", "metric"])["mean"]
+    assert len(gaps) == 2 * len(published.STEPS["hmt"])
+    for row in gaps.itertuples():
+        assert row.gap == pytest.approx(row.integrated_gradients - row.grad_cam)
+        for method in ("integrated_gradients", "grad_cam", "random"):
+            if (row.step, method, row.metric) in means:
+                assert getattr(row, method) == pytest.approx(means[row.step, method, row.metric])
+    carried = gaps[gaps.metric == "drop_rate"].set_index("step").grad_cam
+    assert carried["signed"] == carried["as published"]
+
+
+def planted_gaps(shift):
+    """Scores of twenty samples at every step: Integrated Gradients loses more by ``shift``."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for _, gradients, cam, fraction, fill, rule in published.STEPS["mnist1d"]:
+        names = {published.ABSOLUTE: shift, published.PROBABILITY_CAM: 0.0, "random": 1.0}
+        names |= {gradients: shift} | ({cam: 0.0} if cam else {})
+        for name, level in names.items():
+            for item in range(20):
+                drop = level + rng.normal(scale=0.01)
+                rows += [
+                    (name, "drop_rate", fraction, fill, rule, item, drop),
+                    (name, "increase_rate", fraction, fill, rule, item, rng.normal(scale=0.01)),
+                ]
+    columns = ["method", *statistics.SETTING, "item", "value"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.drop_duplicates([*columns[:5], "item"])
+
+
+def test_gaps_are_tested_in_one_family():
+    gaps = published.gaps_of_steps(planted_gaps(0.2), "mnist1d")
+    drops, increases = (gaps[gaps.metric == name] for name in published.RATES)
+    assert (drops.gap > 0.15).all() and (drops.p < 0.05).all() and drops.beaten.all()
+    assert (increases.p > 0.05).sum() >= len(increases) - 1 and not increases.beaten.any()
+    nothing = published.gaps_of_steps(planted_gaps(0.0), "mnist1d")
+    assert (nothing.p > 0.05).all()
+
+
 def test_orders_are_from_the_best_to_the_worst():
     rows = pd.DataFrame(
         [("s", "d", "drop_rate", "a", 0.1, 0.5), ("s", "d", "drop_rate", "b", 0.2, 0.4),
@@ -115,6 +157,27 @@ def test_orders_are_from_the_best_to_the_worst():
     table = published.orders(rows, better, {"a": "A", "b": "B"})
     assert table.published.tolist() == ["A > B", "B > A"]
     assert table.found.tolist() == ["B > A", "B > A"] and table.same.tolist() == [False, True]
+
+
+def test_orders_of_networks_that_share_our_column_count_once():
+    """Two networks publish the same order of energies and another one of drops; ours is one."""
+    printed = {
+        "one": {"energy": (0.2, 0.1), "drop_rate": (0.2, 0.1)},
+        "two": {"energy": (0.9, 0.8), "drop_rate": (0.1, 0.2)},
+    }
+    rows = pd.DataFrame(
+        [
+            ("s", f"d/{network}", metric, method, value, found)
+            for network, metrics in printed.items()
+            for metric, values in metrics.items()
+            for method, value, found in zip("ab", values, (0.5, 0.4))
+        ],
+        columns=["source", "dataset", "metric", "method", "published", "reproduced"],
+    )
+    table = published.orders(rows, {"energy": True, "drop_rate": False}, {"a": "A", "b": "B"})
+    assert table.dataset.tolist() == ["d"] * 3
+    assert table.networks.tolist() == ["one, two", "one", "two"]
+    assert table.same.tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("dataset", published.STEPS)
@@ -152,6 +215,7 @@ def test_what_was_recorded_is_read_again(output, monkeypatch):
     for dataset, file in (("mnist1d", "MNIST1D.h5"), ("hmt", "HMT.h5")):
         rows.append(published.compare(dataset, {("", "accuracy", "all"): 0.5}, "the weights"))
         tables[f"{dataset}_steps"] = {"columns": ["step", "mean"], "data": [["as published", 0.5]]}
+        tables[f"{dataset}_gaps"] = {"columns": ["step", "gap"], "data": [["as published", 0.25]]}
         (output / file).write_text(dataset)
     ours = published.compare("hmt", {("", "accuracy", "all"): 0.9}, "ours", weights="ours")
     pd.concat([*rows, ours]).to_csv(folder / "reproduction.csv", index=False)
@@ -164,3 +228,5 @@ def test_what_was_recorded_is_read_again(output, monkeypatch):
     assert sha256 == hashlib.sha256(b"hmt").hexdigest()
     steps, _ = published.recorded("mnist1d", "steps")
     assert steps.to_dict("list") == {"step": ["as published"], "mean": [0.5]}
+    gaps, _ = published.recorded("mnist1d", "gaps")
+    assert gaps.to_dict("list") == {"step": ["as published"], "gap": [0.25]}

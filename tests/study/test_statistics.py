@@ -167,6 +167,14 @@ def test_five_of_five_equal_differences_have_the_chance_of_equal_signs():
     assert p == pytest.approx(2 / 32, abs=0.01)
 
 
+def test_two_classifiers_are_compared_by_where_one_is_right_and_the_other_wrong():
+    """Eight against one of nine: 2 · (1 + 9) / 2⁹, however many agree (McNemar's exact test)."""
+    one = np.array([True] * 8 + [False] + [True] * 20 + [False] * 5)
+    other = np.array([False] * 8 + [True] + [True] * 20 + [False] * 5)
+    mean, *_, p = statistics.difference(one, other)
+    assert mean == pytest.approx(7 / 34) and p == pytest.approx(20 / 512, abs=0.008)
+
+
 def test_what_differs_by_nothing_or_by_rounding_is_not_told_apart():
     """0.3 - 0.2 is less than 0.2 - 0.1 in floats; the four of each must tie."""
     values = pd.DataFrame({"a": [0.3] * 4 + [0.1] * 4, "b": 0.2, "c": 0.1 + 0.1})

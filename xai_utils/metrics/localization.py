@@ -47,23 +47,6 @@ def chance(truth):
     return _share(*_flat(np.ones(truth.shape), truth))
 
 
-def balance(maps, truths):
-    """How evenly the positive part is shared by two instances of the class: ``2·min/(sum)``.
-
-    ``truths`` is bool ``(n, 2, *space)``. 1 if both get the same, 0 if one of them gets everything
-    or neither anything.
-    """
-    truths = np.asarray(truths, bool)
-    if truths.shape[1:2] != (2,):
-        raise ValueError(f"truths have the shape {truths.shape}; it must be (n, 2, *space)")
-    positive = np.maximum(_flat(maps, truths[:, 0])[0], 0)
-    truths = truths.reshape(len(truths), 2, -1)
-    shares = np.sum(positive[:, np.newaxis] * truths, axis=2)
-    both = shares.sum(axis=1)
-    values = np.divide(2 * shares.min(axis=1), both, out=np.zeros(len(both)), where=both != 0)
-    return np.where(truths.any(axis=2).all(axis=1), values, np.nan)
-
-
 def instance_shares(one_map, instances):
     """How much of a map ``(*space)`` each instance ``(k, *space)`` of a class gets: ``(shares, density)``.
 

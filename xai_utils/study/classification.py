@@ -42,18 +42,6 @@ def wilson_interval(correct):
     return float(interval.low), float(interval.high)
 
 
-def mcnemar(correct, other):
-    """The p-value of McNemar's exact test that two classifiers err equally often.
-
-    ``correct`` and ``other`` are bools, one a sample, of the same samples. Only those that one
-    classifier gets right and the other wrong count; without any, p is 1.
-    """
-    only_one, only_other = int(np.sum(correct & ~other)), int(np.sum(~correct & other))
-    if only_one + only_other == 0:
-        return 1.0
-    return float(binomtest(only_one, only_one + only_other).pvalue)
-
-
 def change_over_folds(after, before):
     """How much better one training is than another over the k folds of a cross-validation: the mean
     difference and its 95 % interval, ``(mean, low, high)``.

@@ -121,35 +121,57 @@ def _questions(count):
     return f"{count} question{'' if count == 1 else 's'}"
 
 
-def on_steps(steps, titles):
-    """Which change of the published comparison moves the drop rates most, and what it decides.
+def on_steps(gaps, titles):
+    """What both rates say of two methods at each step of the published comparison, and of a random map.
 
-    ``steps`` is the table of :func:`xai_utils.study.published.table_of_steps`.
+    ``gaps`` is the table of :func:`xai_utils.study.published.gaps_of_steps`.
     """
-    order = list(dict.fromkeys(steps.step))
-    rows = steps[steps.metric == "drop_rate"]
-    drops = rows.pivot(index="step", columns="method", values="mean").loc[order].ffill()
-    methods = [name for name in drops if name != "random"]
-    moved = drops[methods].diff().abs()
-    parts = []
-    for name in methods:
-        step = moved[name].idxmax()
-        before, after = drops[name].iloc[order.index(step) - 1], drops[name][step]
-        parts.append(f"for {titles[name]} at “{step}” ({before:.3f} to {after:.3f})")
-    leads = drops[methods].idxmin(axis=1)
-    ahead = listed(f"{drops[name].iloc[0]:.3f} for {titles[name]}" for name in methods)
-    turns = [step for step, last, now in zip(order[1:], leads, leads[1:]) if now != last]
-    turned = (
-        f"The order turns at {listed(f'“{step}”' for step in turns)}"
-        if turns
-        else "No change turns the order"
+    pair, order = list(gaps.columns[2:4]), list(dict.fromkeys(gaps.step))
+    drops, increases = (
+        gaps[gaps.metric == f"{rate}_rate"].set_index("step").loc[order]
+        for rate in ("drop", "increase")
     )
-    lost = [step for step in order if drops.random[step] <= drops.loc[step, methods].min()]
-    beaten = f"a random map is at least as good as both in {len(lost)} of the {len(order)} steps"
+    first = listed(
+        f"{own.iloc[0][name]:.3f} for {titles[name]}" for own in (drops, increases) for name in pair
+    )
+    moved = listed(_largest_move(drops[name], titles[name]) for name in pair)
+    ahead = {
+        "drop": _ahead_at(drops, drops.gap < 0, pair),
+        "increase": _ahead_at(increases, increases.gap > 0, pair),
+    }
+    told = "; ".join(
+        f"by {rate}, " + " and ".join(f"{titles[name]} in {(names == name).sum()}" for name in pair)
+        for rate, names in ahead.items()
+    )
+    both = (ahead["drop"] != "") & (ahead["increase"] != "")
+    opposed = [
+        step for step, turned in zip(order, both & (ahead["drop"] != ahead["increase"])) if turned
+    ]
+    against = (
+        f"contradict each other at {_steps(opposed)}" if opposed else "nowhere contradict each other"
+    )
+    lost = [step for step in order if not drops.beaten[step]]
     return (
-        f"In the published setting the drop rates are {ahead}. The largest change is {listed(parts)}. "
-        f"{turned}; {beaten}" + (f" ({listed(f'“{step}”' for step in lost)})." if lost else ".")
+        f"In the published setting the drop and the increase rates are {first}. The largest change of a drop "
+        f"rate is {moved}. Of the {len(order)} steps the tests find ahead, {told}; where both find something "
+        f"the two rates {against}. By drop a random map is not found worse than both methods in {len(lost)}"
+        + (f" ({_steps(lost)})." if lost else ".")
     )
+
+
+def _ahead_at(own, is_first, pair):
+    """Which of the pair the tests find ahead at each step, ``""`` for neither."""
+    return np.where(own.p >= LEVEL, "", np.where(is_first, *pair))
+
+
+def _largest_move(drops, title):
+    step = drops.diff().abs().idxmax()
+    before = drops.iloc[drops.index.get_loc(step) - 1]
+    return f"for {title} at “{step}” ({before:.3f} to {drops[step]:.3f})"
+
+
+def _steps(names):
+    return listed(f"“{name}”" for name in names)
 
 
 def on_seeds(drops, rankings, likeness, across, pair, titles):

@@ -18,7 +18,7 @@ from xai_utils.metrics import settings
 from xai_utils.run import files
 from xai_utils.study.maps import Derived, compute_by, compute_maps
 from xai_utils.study.scores import faithfulness_scores
-from xai_utils.study.statistics import summarize
+from xai_utils.study.statistics import LEVEL, SETTING, bootstrap_interval, summarize, told_apart
 
 PUBLISHED = files.REPOSITORY / "data" / "published_results.csv"
 RECORDED = files.REPOSITORY / "data" / "recorded_course.json"
@@ -74,7 +74,8 @@ def agrees_as_printed(rows):
 def orders(rows, higher_is_better, titles):
     """The methods from the best to the worst, as published and as found, a row a claim.
 
-    Columns: source, dataset, metric, published, found, same.
+    A dataset that was published of several networks, ``data/network``, is found here of one: where they
+    have the same order it is one claim. Columns: source, dataset, metric, published, found, same, networks.
     """
     claims = []
     for (source, dataset, metric), own in rows.groupby(["source", "dataset", "metric"], sort=False):
@@ -83,9 +84,12 @@ def orders(rows, higher_is_better, titles):
             " > ".join(titles[name] for name in own.sort_values(column, ascending=rising).method)
             for column in ("published", "reproduced")
         )
-        claim = {"source": source, "dataset": dataset, "metric": metric, "published": published}
-        claims.append({**claim, "found": found, "same": published == found})
-    return pd.DataFrame(claims)
+        data, _, network = dataset.partition("/")
+        claim = {"source": source, "dataset": data, "metric": metric, "published": published}
+        claims.append({**claim, "found": found, "same": published == found, "networks": network})
+    *alike, _ = columns = list(claims[0])
+    table = pd.DataFrame(claims).groupby(alike, sort=False).networks.agg(", ".join)
+    return table.reset_index()[columns]
 
 
 LIBRARY, ABSOLUTE, TIMES_INPUT, SIGNED, REFINED, SOUND = (
@@ -228,8 +232,37 @@ def table_of_steps(scores, dataset, clusters=None):
     return pd.DataFrame(rows)
 
 
+def gaps_of_steps(scores, dataset, clusters=None):
+    """How far Integrated Gradients is from Grad-CAM, and a random map from the better of both, by each
+    rate at each of :data:`STEPS`; a method that a step does not concern is as it was in the one before.
+
+    One row a step and rate: step, metric, integrated_gradients, grad_cam and random, their means; gap, the
+    first less the second, with low, high and p; and beaten, whether a test finds both better than the
+    random map. The tests of the whole table are one family; ``clusters`` as in :func:`table_of_steps`.
+    """
+    values = scores.pivot(index="item", columns=["method", *SETTING], values="value")
+    groups = None if clusters is None else [clusters[item] for item in values.index]
+    rows, tables, latest = [], [], [None, None]
+    for title, *maps, fraction, fill, rule in STEPS[dataset]:
+        latest = [now or last for now, last in zip(maps, latest)]
+        for metric in RATES:
+            names = zip((SOUND, CAM, "random"), (*latest, "random"))
+            own = {name: values[shown, metric, fraction, fill, rule] for name, shown in names}
+            tables.append(pd.DataFrame(own))
+            rows.append({"step": title, "metric": metric, **tables[-1].mean()})
+    tests, _ = told_apart(tables, [groups] * len(tables))
+    between = np.stack([own[SOUND] - own[CAM] for own in tables], axis=1)
+    low, high = bootstrap_interval(between, groups)
+    table = pd.DataFrame(rows).assign(gap=between.mean(axis=0), low=low, high=high)
+    sign = table.metric.map({"drop_rate": -1, "increase_rate": 1})
+    better = [sign * (table[name] - table.random) > 0 for name in (SOUND, CAM)]
+    found = [[p.loc[name, "random"] < LEVEL for p in tests] for name in (SOUND, CAM)]
+    beaten = np.logical_and.reduce([*better, *found])
+    return table.assign(p=[p.loc[SOUND, CAM] for p in tests], beaten=beaten)
+
+
 def recorded(dataset, name):
-    """What another machine found with the course's network: ``published`` numbers or ``steps``.
+    """What another machine found with the course's network: ``published`` numbers, ``steps`` or ``gaps``.
 
     And the SHA-256 of the weights that it came from.
     """
@@ -255,6 +288,7 @@ def record(profile):
             "weights_sha256": files.file_sha256(weights),
             "published": json.loads(own.to_json(orient="split", index=False)),
             "steps": tables[f"{dataset}_steps"],
+            "gaps": tables[f"{dataset}_gaps"],
         }
     files.write(RECORDED, json.dumps(known, indent=1) + "\n")
 

@@ -155,7 +155,7 @@ def difference(first, second, clusters=None):
 
     Interval as :func:`bootstrap_interval`, test as :func:`told_apart`; ``clusters`` ``(n,)``.
     """
-    values = pd.DataFrame({"first": first, "second": second})
+    values = pd.DataFrame({"first": first, "second": second}, dtype=float)
     [low], [high] = bootstrap_interval(
         (values["first"] - values["second"]).to_numpy()[:, np.newaxis], clusters
     )
