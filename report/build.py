@@ -17,6 +17,7 @@ from pathlib import Path
 import jinja2
 import typst
 
+from report import claims
 from report.common import (
     HTML,
     TEMPLATES,
@@ -98,6 +99,7 @@ def fill(found, form, folder):
             ref=page.ref,
             run=found.run,
             titles=titles,
+            claims=lambda: claims.check(found.values, claims.read()[0]),
         )
     if forgotten := numbers.keys() - page.referred:
         raise ReportError(f"report.md shows {', '.join(sorted(forgotten))} and never refers to it")

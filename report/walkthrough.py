@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
+from report import claims
 from report.common import HTML, TEMPLATES, ReportError, environment, pandoc, value_of
 
 HERE = Path(__file__).resolve().parent
@@ -30,6 +31,8 @@ def write_walkthrough(found, folder, places):
             tasks=[task | {"rows": rows(found, task["questions"], places)} for task in rubric],
             notebooks={name: title(notebook) for name, notebook in found.notebooks.items()},
             run=found.run,
+            claims=lambda: claims.check(found.values, claims.read()[0]),
+            places=places,
             synthetic=found.values["hmt.source"] == "synthetic",
         )
     )

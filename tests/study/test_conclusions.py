@@ -248,8 +248,9 @@ def test_who_changes_most_under_noise_leaves_the_controls_out():
 def test_verdicts_are_printed_with_names():
     table = conclusions.verdicts_table(judged([GOOD, WON_BY_EDGE]), TITLES)
     assert table.question.tolist() == ["drop rate 10 %", "drop rate 20 %"]
-    assert table.best.tolist() == ["Grad-CAM"] * 2 and table.best_control.tolist() == ["Edges"] * 2
-    assert table.verdict.tolist() == ["method", "control"] and table.beating.tolist() == [3, 1]
+    assert table.best.str.fullmatch(r"Grad-CAM 0\.[12]\d\d").all()
+    assert table.best_control.str.fullmatch(r"Edges 0\.\d{3}").all()
+    assert table.verdict.tolist() == ["3 methods", "1 control"]
     assert table.interval.str.fullmatch(r"[+−]0\.\d{3}\s\[[+−]0\.\d\d,\s[+−]0\.\d\d\]").all()
 
 

@@ -177,6 +177,7 @@ def test_orders_of_networks_that_share_our_column_count_once():
     table = published.orders(rows, {"energy": True, "drop_rate": False}, {"a": "A", "b": "B"})
     assert table.dataset.tolist() == ["d"] * 3
     assert table.networks.tolist() == ["one, two", "one", "two"]
+    assert table.on.tolist() == ["d: one, two", "d: one", "d: two"]
     assert table.same.tolist() == [True, True, False]
 
 

@@ -26,7 +26,11 @@ def main():
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit(f"error: another run is at work in {root}: wait for it or stop it")
-        sys.exit(_run(options, more, root))
+        failed = _run(options, more, root)
+    if options.check_claims and not failed:
+        checked = [sys.executable, "-P", "-m", "report.claims", options.profile]
+        failed = subprocess.run(checked, cwd=REPOSITORY).returncode
+    sys.exit(failed)
 
 
 def _run(options, more, root):
@@ -96,6 +100,9 @@ def _arguments():
     parser.add_argument("--cores", type=int, help="of this machine; default: all")
     parser.add_argument("--executor", help="run the jobs elsewhere: slurm, or another of Snakemake's")
     parser.add_argument("--jobs", type=int, help="how many at a time, with --executor")
+    parser.add_argument(
+        "--check-claims", action="store_true", help="compare the run with what is claimed"
+    )
     parser.add_argument("--hmt-dir", help="folder of the HMT tiles, or their archive, or 'synthetic'")
     options = parser.parse_args(given[:end])
     if options.profile not in profiles:
@@ -104,6 +111,10 @@ def _arguments():
         sys.exit("error: --executor and --jobs go together; on this machine give --cores")
     if options.executor and options.cores:
         sys.exit("error: --cores is for this machine; with --executor give --jobs")
+    if options.check_claims and options.profile == "quick":
+        sys.exit(
+            "error: the claims are about the profiles standard and full; quick is too small for them"
+        )
     options.jobs = options.jobs or (os.cpu_count() if options.cores is None else options.cores)
     if options.jobs < 1:
         sys.exit(f"error: {'--jobs' if options.executor else '--cores'} must be at least 1")

@@ -38,7 +38,7 @@ def on_winner(verdicts, titles, without=None):
         if best
         else f"No method beats every control in any of {total}."
     )
-    if without is None:
+    if without is None or not best:
         return told
     best = _wins(without, titles)
     return f"{told} {UNMARKED}: {f'by {best}' if best else 'by none in any'}."
@@ -281,17 +281,22 @@ def scores_table(summary, verdicts, titles, settings=None):
 
 
 def verdicts_table(verdicts, titles):
-    """The verdicts on questions as they are printed: questions and methods by name, those that beat
-    counted."""
+    """The verdicts on questions as they are printed: questions and methods by name, with their means, and
+    how many beat all of the others."""
     names = [
         label((metric, fraction, "", ""))
         for metric, fraction in zip(verdicts.metric, verdicts.fraction)
     ]
-    titled = {name: verdicts[name].map(titles) for name in ("best", "best_control")}
-    table = verdicts.drop(columns=["metric", "fraction", "not_better_than_random"])
-    table = table.assign(**titled, beating=verdicts.beating.map(len), interval=_intervals(verdicts))
+    table = verdicts.drop(columns=["metric", "fraction", "not_better_than_random", "beating"])
+    for name, mean in (("best", "best_mean"), ("best_control", "control_mean")):
+        pairs = zip(verdicts[name], verdicts[mean], verdicts.samples)
+        table[name] = [f"{titles[who]} {value:.3f}" if count else "" for who, value, count in pairs]
+    table["verdict"] = [
+        f"{len(beating)} {verdict}{'s' * (len(beating) > 1)}" if beating else verdict
+        for verdict, beating in zip(verdicts.verdict, verdicts.beating)
+    ]
     table.insert(0, "question", names)
-    return table
+    return table.assign(interval=_intervals(verdicts))
 
 
 def _intervals(verdicts):

@@ -75,7 +75,8 @@ def orders(rows, higher_is_better, titles):
     """The methods from the best to the worst, as published and as found, a row a claim.
 
     A dataset that was published of several networks, ``data/network``, is found here of one: where they
-    have the same order it is one claim. Columns: source, dataset, metric, published, found, same, networks.
+    have the same order it is one claim. Columns: source, dataset, metric, published, found, same, networks,
+    and on, the dataset with its networks.
     """
     claims = []
     for (source, dataset, metric), own in rows.groupby(["source", "dataset", "metric"], sort=False):
@@ -89,7 +90,9 @@ def orders(rows, higher_is_better, titles):
         claims.append({**claim, "found": found, "same": published == found, "networks": network})
     *alike, _ = columns = list(claims[0])
     table = pd.DataFrame(claims).groupby(alike, sort=False).networks.agg(", ".join)
-    return table.reset_index()[columns]
+    table = table.reset_index()[columns]
+    named = table.dataset.replace("voc2007", "VOC")
+    return table.assign(on=named.where(table.networks == "", named + ": " + table.networks))
 
 
 LIBRARY, ABSOLUTE, TIMES_INPUT, SIGNED, REFINED, SOUND = (

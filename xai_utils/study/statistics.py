@@ -196,7 +196,9 @@ def told_apart(tables, clusters):
         ratios.append(ratio + ratio.T)
     largest.sort()
     p_values = [
-        pd.DataFrame(1 - np.searchsorted(largest, ratio - 1e-9) / FLIPS, table.columns, table.columns)
+        pd.DataFrame(
+            (FLIPS - np.searchsorted(largest, ratio - 1e-9)) / FLIPS, table.columns, table.columns
+        )
         for ratio, table in zip(ratios, tables)
     ]
     return p_values, float(np.quantile(largest, 1 - LEVEL))
