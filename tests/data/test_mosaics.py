@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xai_utils.data import Samples
-from xai_utils.data.mosaics import grid
+from xai_utils.data.mosaics import explained_tiles, grid
 
 HEIGHT, WIDTH = 2, 3
 
@@ -85,6 +85,22 @@ def test_with_two_instances_the_first_mask_is_of_the_surer():
     for mosaic, masks in zip(samples.x, truth):
         surer, other = (np.unique(mosaic[mask][:, 1]) for mask in masks)
         assert len(surer) == len(other) == 1 and surer > other
+
+
+def test_no_tile_stands_in_two_mosaics_while_there_are_others(drawn, twice):
+    """Of each class twenty are correct; sixteen mosaics need sixty-four tiles of eight classes."""
+    samples = tiles(np.repeat(np.arange(8), 20))
+    index = np.arange(160)
+    every, _ = grid(samples, index / 160, np.ones(160, bool), 16, twice=twice)
+    used = cells(every.x)[1].ravel()
+    assert len(set(used)) == len(used) == 64
+
+
+def test_the_explained_tile_is_that_of_the_truth(drawn, twice):
+    samples, truth = drawn
+    first = truth[:, 0] if twice else truth
+    for name, mosaic, mask in zip(explained_tiles(samples.names, truth), samples.x, first):
+        assert [name] == [f"tile{index}" for index in np.unique(mosaic[mask][:, 1])]
 
 
 def test_places_and_other_classes_vary(drawn):

@@ -18,8 +18,9 @@ def grid(samples, confidence, correct, count, *, twice=False, seed=0):
 
     ``samples`` are tiles ``(n, h, w, channels)``; ``confidence`` and ``correct``, ``(n,)``, say how
     surely and whether rightly each is classified. Only correct tiles are used, the surest of each
-    class first, and again from the surest when all were used. The classes are explained in turn;
-    one without enough correct tiles is left out. Places and other classes are random.
+    class where it is explained, those that follow beside others, and again from the surest when all
+    were used: until then no tile stands in two mosaics. The classes are explained in turn; one without
+    enough correct tiles is left out. Places and other classes are random.
 
     Returns ``Samples`` ``(count, 2h, 2w, channels)``, labelled with the explained class and named
     by their tiles in reading order, and the truth, bool ``(count, 2h, 2w)``. With ``twice``, two
@@ -37,17 +38,15 @@ def grid(samples, confidence, correct, count, *, twice=False, seed=0):
         )
 
     rng = np.random.default_rng(seed)
-    explained = {label: cycle(tiles) for label, tiles in best.items()}
-    others = {label: cycle(tiles) for label, tiles in best.items()}
+    left = {label: cycle(tiles) for label, tiles in best.items()}
     labels = np.resize(list(best), count)
+    explained = [[next(left[label]) for _ in range(instances)] for label in labels]
     tiles = np.empty((count, CELLS), int)
     places = np.empty((count, CELLS), int)
     for mosaic, label in enumerate(labels):
         rest = rng.choice([other for other in best if other != label], others_count, replace=False)
-        drawn = [next(explained[label]) for _ in range(instances)]
-        drawn += [next(others[other]) for other in rest]
         places[mosaic] = rng.permutation(CELLS)
-        tiles[mosaic, places[mosaic]] = drawn
+        tiles[mosaic, places[mosaic]] = explained[mosaic] + [next(left[other]) for other in rest]
 
     x = _assemble(samples.x[tiles])
     names = np.array(["+".join(row) for row in samples.names[tiles]])
@@ -56,6 +55,15 @@ def grid(samples, confidence, correct, count, *, twice=False, seed=0):
     masks = np.broadcast_to(cells[..., np.newaxis, np.newaxis], (*cells.shape, height, width))
     truth = np.stack([_assemble(masks[:, instance]) for instance in range(instances)], axis=1)
     return Samples(x, labels, names), truth if twice else truth[:, 0]
+
+
+def explained_tiles(names, truth):
+    """The name ``(n,)`` of the tile that is explained in each mosaic, by the names and the truth of
+    :func:`grid`; of two the surer."""
+    masks = truth if truth.ndim == 3 else truth[:, 0]
+    height, width = (size // 2 for size in masks.shape[1:])
+    cells = masks[:, ::height, ::width].reshape(len(masks), CELLS).argmax(axis=1)
+    return np.array([name.split("+")[cell] for name, cell in zip(names, cells)])
 
 
 def _best_first(labels, confidence, correct):
