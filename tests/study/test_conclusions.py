@@ -103,6 +103,21 @@ def test_a_setting_without_any_complete_sample_says_nothing():
     assert "says nothing" in conclusions.on_setting(verdict, TITLES)
 
 
+def test_verdicts_that_change_with_the_clusters_are_named():
+    """All samples of an item are of one slide or the other: two clusters decide nothing."""
+    verdicts = judged([GOOD, TIED])
+    clusters = {item: item % 2 for item in range(ITEMS)}
+    few = statistics.verdicts(
+        planted([GOOD, TIED]), {"drop_rate": False}, CONTROLS, clusters, statistics.QUESTION
+    )
+    assert conclusions.on_coarser(verdicts, few, "slides") == (
+        "With whole slides drawn and tested, of which there are 2, 1 of 2 verdicts change: drop rate 10 % "
+        "(from method to undecided)."
+    )
+    told = conclusions.on_coarser(verdicts, verdicts, "slides")
+    assert told.endswith("there are 60, 0 of 2 verdicts change.")
+
+
 def test_what_could_have_been_found_is_said():
     verdicts = judged([GOOD, OTHER, TIED]).assign(detectable=[0.1, 0.3, np.inf])
     told = conclusions.on_power(verdicts)

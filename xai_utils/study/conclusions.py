@@ -91,6 +91,21 @@ def on_power(verdicts):
     )
 
 
+def on_coarser(verdicts, coarser, units):
+    """Which verdicts change where larger ``units`` are drawn and tested together."""
+    asked = zip(verdicts.metric, verdicts.fraction, verdicts.verdict, coarser.verdict)
+    changed = [
+        f"{label((metric, fraction, '', ''))} (from {before} to {after})"
+        for metric, fraction, before, after in asked
+        if before != after
+    ]
+    told = f": {some(changed)}" if changed else ""
+    return (
+        f"With whole {units} drawn and tested, of which there are {coarser.clusters.max()}, "
+        f"{len(changed)} of {len(verdicts)} verdicts change{told}."
+    )
+
+
 def on_drops(scores, verdicts, pair, titles, clusters=None):
     """What each fill says of all methods, and whether the drops of the first of a pair are lower:
     ``{fill: text}``."""
