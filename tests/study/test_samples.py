@@ -106,9 +106,12 @@ def test_a_set_is_taken_with_all_that_belongs_to_it():
 def test_each_view_has_the_network_that_forgot_those_layers_and_is_traced_once():
     x, model = some_inputs(1, 2), small_network(1)
     own = Samples(x, np.array([0, 1]), np.array(list("ab")))
-    every = samples._with_views(samples.SampleSet("mnist1d", model, own, own.y, {}))
+    every = samples._with_views(samples.SampleSet("mnist1d", model, own, own.y, {}), draws=3)
     rules, traced = sanity.randomizations(model), set()
-    assert every.views.keys() == rules.keys() | {"noise"}
+    again = [f"{max(rules, key=lambda rule: len(rules[rule]))} #{draw}" for draw in (2, 3)]
+    assert every.views.keys() == rules.keys() | {"noise", *again}
+    drawn = {fingerprint(every.view(name).model) for name in (again[0][:-3], *again)}
+    assert len(drawn) == 3
     for name, layers in rules.items():
         seen, alone = every.view(name), sanity.randomized(model, layers)
         assert fingerprint(seen.model) == fingerprint(alone) != fingerprint(model)

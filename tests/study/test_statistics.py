@@ -112,6 +112,44 @@ def test_the_interval_covers_the_mean_as_often_as_it_says_if_it_knows_the_cluste
     assert coverage(None) < 0.8
 
 
+def test_draws_that_differ_widen_the_interval_of_samples_and_draws(rng):
+    """300 experiments of 40 samples under five draws, whose own level varies: with mean 7."""
+    covered = {"both": 0, "samples": 0}
+    for _ in range(300):
+        values = (
+            7 + rng.normal(size=(40, 1)) * 0.3 + rng.normal(size=5) + rng.normal(size=(40, 5)) * 0.3
+        )
+        low, high = statistics.crossed_interval(values, resamples=300)
+        covered["both"] += low < 7 < high
+        [low], [high] = statistics.bootstrap_interval(values.mean(axis=1)[:, np.newaxis], resamples=300)
+        covered["samples"] += low < 7 < high
+    # Of five draws too few are seen for the whole 95 %.
+    assert 0.75 <= covered["both"] / 300 <= 0.97 and covered["samples"] / 300 < 0.3
+
+
+def test_one_draw_has_the_interval_of_its_samples(rng):
+    values, cluster = rng.normal(size=(60, 1)), np.arange(60) // 3
+    crossed = statistics.crossed_interval(values, cluster, resamples=10_000)
+    [low], [high] = statistics.bootstrap_interval(values, cluster)
+    assert crossed == pytest.approx((low, high), abs=0.02)
+    assert np.isnan(statistics.crossed_interval(values, np.zeros(60))).all()
+
+
+def test_a_summary_of_draws_is_over_samples_and_draws(rng):
+    rows = [
+        ("rise", "ssim", np.nan, "", rule, item, item + 10 * draw)
+        for draw, rule in enumerate(("all", "all #2"))
+        for item in range(6)
+    ]
+    scores = pd.DataFrame(rows, columns=["method", *SETTING, "item", "value"])
+    [row] = statistics.summarize_draws(scores).itertuples()
+    assert (row.method, row.metric, row.rule, row.samples) == ("rise", "ssim", "all", 6)
+    assert row.mean == pytest.approx(2.5 + 5) and row.low < 4 < 11 < row.high
+    scores.loc[0, "value"] = np.nan
+    [row] = statistics.summarize_draws(scores).itertuples()
+    assert row.undefined == 1 and np.isnan(row.mean) and np.isnan(row.low)
+
+
 def test_the_same_seed_gives_the_same_interval(rng):
     values = rng.random((30, 2))
     first, again = (statistics.bootstrap_interval(values, resamples=200) for _ in range(2))

@@ -318,21 +318,26 @@ def synthetic(profile):
     return every.take(predictions(model, samples).argmax(axis=1) == samples.y)
 
 
-def _with_views(own):
+def _with_views(own, draws):
     """The set with the networks that have forgotten, and with noise on its inputs.
 
-    One copy of the network forgets, each time other layers: its graphs are built once.
+    Where all layers have forgotten, their weights are drawn so many times: ``cascading …``, then
+    ``cascading … #2`` and on. One copy of the network forgets, each time other layers: its graphs are
+    built once.
     """
     copy = sanity.randomized(own.model, [])
 
-    def forgetful(layers):
-        copy.set_weights(sanity.randomized(own.model, layers).get_weights())
+    def forgetful(layers, seed=0):
+        copy.set_weights(sanity.randomized(own.model, layers, seed).get_weights())
         return copy
 
+    rules = sanity.randomizations(own.model)
     views = {
-        name: (functools.partial(forgetful, layers), own.samples)
-        for name, layers in sanity.randomizations(own.model).items()
+        name: (functools.partial(forgetful, layers), own.samples) for name, layers in rules.items()
     }
+    name, layers = max(rules.items(), key=lambda rule: len(rule[1]))
+    for seed in range(1, draws):
+        views[f"{name} #{seed + 1}"] = functools.partial(forgetful, layers, seed), own.samples
     x = sanity.with_noise(own.samples.x, NOISE)
     views["noise"] = (lambda: own.model), Samples(x, own.samples.y, own.samples.names)
     return dataclasses.replace(own, views=views)
@@ -341,7 +346,8 @@ def _with_views(own):
 @functools.cache
 def signals_sanity(profile):
     """The first signals of each class, under networks that have forgotten and under noise."""
-    return _with_views(_first(signals(profile), count(profile, "signals_sanity")))
+    own = _first(signals(profile), count(profile, "signals_sanity"))
+    return _with_views(own, count(profile, "sanity_draws"))
 
 
 @functools.cache
@@ -352,7 +358,8 @@ def tiles_sanity(profile):
     x = unit_range(hmt.middle(some.x, count(profile, "sanity_size")))
     samples = Samples(x, some.y, some.names)
     target = predictions(model, samples).argmax(axis=1)
-    return _with_views(SampleSet("hmt", model, samples, target, options_of(profile, "hmt")))
+    own = SampleSet("hmt", model, samples, target, options_of(profile, "hmt"))
+    return _with_views(own, count(profile, "sanity_draws"))
 
 
 def _with_seeds(own, seeds, build):

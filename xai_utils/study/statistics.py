@@ -123,6 +123,40 @@ def bootstrap_interval(values, clusters=None, resamples=10_000, seed=0):
     return np.percentile(means, [2.5, 97.5], axis=0)
 
 
+def crossed_interval(values, clusters=None, resamples=2000, seed=0):
+    """The 95 % percentile interval of the mean of ``values`` ``(n, draws)``, of samples and of draws that
+    are crossed: both are drawn with replacement, samples by their ``clusters`` (Owen, 2007).
+
+    Returns ``(low, high)``; NaN where a value is, or with one cluster only.
+    """
+    labels = np.arange(len(values)) if clusters is None else clusters
+    known, cluster, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    number, draws = len(known), values.shape[1]
+    if number == 1:
+        return np.nan, np.nan
+    sums = np.zeros((number, draws))
+    np.add.at(sums, cluster, values)
+    generator = np.random.default_rng(seed)
+    rows = generator.multinomial(number, np.full(number, 1 / number), resamples).astype(float)
+    columns = generator.multinomial(draws, np.full(draws, 1 / draws), resamples).astype(float)
+    means = np.einsum("rn,nd,rd->r", rows, sums, columns, optimize=True) / (rows @ sizes) / draws
+    return tuple(np.percentile(means, [2.5, 97.5]))
+
+
+def summarize_draws(scores, clusters=None):
+    """The means over samples and draws as :func:`summarize` gives them, one row a method and metric, with
+    the intervals of :func:`crossed_interval`; the column ``rule`` of ``scores`` names the draw."""
+    rows = []
+    for (method, metric), own in scores.groupby(["method", "metric"], sort=False):
+        values = own.pivot(index="item", columns="rule", values="value")
+        low, high = crossed_interval(values.to_numpy(), _clusters_of(values.index, clusters))
+        setting = {"metric": metric, "fraction": np.nan, "fill": "", "rule": own.rule.iloc[0]}
+        found = {"mean": values.to_numpy().mean(), "low": low, "high": high, "samples": len(values)}
+        undefined = int(np.isnan(values).sum(axis=None))
+        rows.append({"method": method, **setting, **found, "undefined": undefined})
+    return pd.DataFrame(rows)
+
+
 def summarize(scores, clusters=None, resamples=10_000):
     """The mean of each method in each setting with its 95 % interval, one row each.
 

@@ -87,7 +87,8 @@ def gains(scores, fraction, fill, clusters=None):
 
 def likeness_grid(scores, metric):
     """Mean likeness of maps under other conditions: methods in rows, from the one that changes most to
-    the one that changes least when all layers have forgotten; conditions in columns."""
-    rows = scores[scores.metric == metric].assign(title=scores.method.map(TITLES))
+    the one that changes least when all layers have forgotten; conditions in columns, each once."""
+    rows = scores[(scores.metric == metric) & ~scores.rule.str.contains("#")]
+    rows = rows.assign(title=rows.method.map(TITLES))
     table = rows.pivot_table("value", "title", "rule", sort=False)
     return table.loc[table.filter(like="cascading").iloc[:, -1].sort_values().index]
