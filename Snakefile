@@ -236,5 +236,6 @@ rule report:
         f"{REPORT}/report.pdf",
         f"{REPORT}/walkthrough/index.html",
         f"{REPORT}/explorer/index.html",
+        f"{REPORT}/ro-crate-metadata.json",
     shell:
         f"python -P -m report.build {PROFILE}"  # the folder of that name here is what it writes

@@ -28,6 +28,7 @@ from report.common import (
     pandoc,
     value_of,
 )  # fmt: skip
+from report.crate import write_crate
 from report.explorer import write_explorer
 from report.walkthrough import write_walkthrough
 from xai_utils.run.files import output_root
@@ -59,6 +60,7 @@ def build(profile):
         places |= sections((folder / "report.html").read_text())
         write_walkthrough(found, folder / "walkthrough", places)
         write_explorer(found, folder / "explorer")
+        write_crate(found, folder)
         if target.exists():
             target.rename(Path(place) / "old")
         folder.rename(target)

@@ -374,6 +374,9 @@ def _check_report(folder):
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
     assert r"\includegraphics{figures/mnist1d_roc.pdf}" in (folder / "report.tex").read_text()
     assert not list(folder.rglob("partial-*"))
+    described = json.loads((folder / "ro-crate-metadata.json").read_text())["@graph"]
+    files = [entity["@id"] for entity in described if "File" in entity["@type"]]
+    assert len(files) > 8 and all((folder / name).exists() for name in files)
     _check_latex(folder)
 
 
