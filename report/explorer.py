@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib import colormaps
 
 from report.common import ReportError
+from xai_utils.metrics.faithfulness import tie_order
 from xai_utils.study.plots import POSITIVE_MAP, SIGNED_MAP
 
 HERE = Path(__file__).resolve().parent
@@ -155,13 +156,13 @@ def in_words(setting, metrics):
 def encoded(values):
     """A map as the levels of its points and the value at each level.
 
-    Level 0 is the most salient; of equal points the first in reading order comes first, as in the
-    exact mask rule. A map with at most ``LEVELS`` points keeps its values; others keep those in the
+    Level 0 is the most salient; equal points come in the order of the exact mask rule. A map with at most ``LEVELS`` points keeps its values; others keep those in the
     middle of each level.
     """
     flat = values.ravel().astype(float)
     levels = min(LEVELS, flat.size)
-    order = np.argsort(-flat, kind="stable")
+    drawn = tie_order(flat.size)
+    order = drawn[np.argsort(-flat[drawn], kind="stable")]
     level = np.empty(flat.size, np.uint8)
     level[order] = np.arange(flat.size) * levels // flat.size
     middles = ((np.arange(levels) + 0.5) * flat.size / levels).astype(int)

@@ -210,16 +210,24 @@ def test_which_points_are_salient(rule, expected):
 @pytest.mark.parametrize(
     "values, exact, published",
     [
-        ([5, 5, 5, 5], [1, 1, 0, 0], [0, 0, 0, 0]),  # constant: position decides, or nothing is kept
+        (
+            [5, 5, 5, 5],
+            [1, 1, 0, 0],
+            [0, 0, 0, 0],
+        ),  # constant: the order of ties decides, or nothing is kept
         ([0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]),
         ([0, 0, 0, 9], [1, 0, 0, 1], [0, 0, 0, 1]),  # ties at the threshold
         ([-1, -2, -3, -4], [1, 1, 0, 0], [1, 0, 0, 0]),  # negative values rank like others
         ([1, np.nan, 3, 2], [0, 0, 1, 1], None),
     ],
 )
-def test_ties_constants_and_negative_values(values, exact, published):
+def test_ties_constants_and_negative_values(values, exact, published, monkeypatch):
+    """In reading order by the first rule; by the exact one in any that is drawn, as backwards."""
     maps = np.array([values], float)
-    assert salient_points(maps, 0.5, "exact").astype(int).tolist() == [exact]
+    assert salient_points(maps, 0.5, "first").astype(int).tolist() == [exact]
+    monkeypatch.setattr(faithfulness, "tie_order", lambda size: np.arange(size)[::-1])
+    backwards = salient_points(maps[:, ::-1], 0.5, "exact")[:, ::-1]
+    assert backwards.astype(int).tolist() == [exact]
     if published is not None:
         assert salient_points(maps, 0.5, "published").astype(int).tolist() == [published]
 
@@ -230,6 +238,16 @@ def test_the_published_rule_keeps_nothing_where_its_share_is_less_than_a_point()
     assert salient_points(maps, 0.2, "exact").sum() == 1
 
 
+def test_a_constant_map_keeps_no_band():
+    """As many of each quarter, and other points than a band; each map of a size the same."""
+    keep = salient_points(np.ones((2, 60, 60)), 0.25, "exact")
+    quarters = keep[0].reshape(2, 30, 2, 30).mean(axis=(1, 3))
+    assert keep[0].sum() == 900 and np.abs(quarters - 0.25).max() < 0.05
+    assert np.array_equal(*keep) and not np.array_equal(
+        keep[0], salient_points(np.ones((1, 60, 60)), 0.25, "first")[0]
+    )
+
+
 def test_ties_are_counted():
     assert tied_share(np.array([[1, 2, 2, 3], [0, 0, 0, 0], [1, 2, 3, 4]])).tolist() == [0.5, 1, 0]
 
@@ -238,8 +256,9 @@ def test_ties_are_counted():
 @pytest.mark.parametrize("fraction", [0.15, 0.3, 0.5, 0.9, 1.0])
 def test_the_exact_rule_keeps_the_share_it_says(size, fraction):
     maps = np.random.default_rng(0).integers(0, 3, (4, size))
-    kept = salient_points(maps, fraction, "exact").sum(axis=1)
-    assert (kept == int(fraction * size + 0.5)).all()
+    for rule in ("exact", "first"):
+        kept = salient_points(maps, fraction, rule).sum(axis=1)
+        assert (kept == int(fraction * size + 0.5)).all()
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -284,7 +303,7 @@ def test_fractions_outside_zero_to_one_are_refused(fraction):
 
 
 def test_unknown_rules_are_refused():
-    with pytest.raises(ValueError, match="exact, published"):
+    with pytest.raises(ValueError, match="exact, first, published"):
         salient_points(np.ones((1, 4)), 0.5, "nearest")
 
 

@@ -16,7 +16,7 @@ from sklearn.metrics import auc
 from xai_utils.graphs import graph
 from xai_utils.models import batches, of_target, passes_at_once, target_scores
 
-RULES = ("exact", "published")
+RULES = ("exact", "first", "published")
 PLACES = (0, 0.05, 0.15, 0.3, 0.5, 0.7, 0.9, 1)  # of the curves, in shares of the points
 
 
@@ -224,7 +224,8 @@ def _confidence(model, x, target, keep, fill):
 def salient_points(maps, fraction, rule="exact"):
     """Which points of each map ``(n, *space)`` belong to its top ``fraction``, bool, same shape.
 
-    ``"exact"`` keeps ``⌊fraction·n + 0.5⌋`` points, of equal ones the first in reading order.
+    ``"exact"`` keeps ``⌊fraction·n + 0.5⌋`` points, of equal ones those that :func:`tie_order` draws: in
+    reading order, as ``"first"`` takes them, a constant map would keep one band.
     ``"published"`` is the rule of the deliverable: all above the ``⌊fraction·n⌋``-th largest
     value, above the largest where that is none, so at least one fewer, and none of those equal to it: a constant map keeps nothing.
     """
@@ -232,18 +233,26 @@ def salient_points(maps, fraction, rule="exact"):
         raise ValueError(f"fraction is {fraction}; it must be above 0 and at most 1")
     flat = _flat(maps)
     size = flat.shape[1]
-    if rule == "exact":
+    if rule in ("exact", "first"):
         count = int(fraction * size + 0.5)
         flat = np.where(np.isnan(flat), -np.inf, flat)
         least = np.partition(flat, -max(count, 1), axis=1)[:, -max(count, 1), np.newaxis]
         keep, ties = flat > least, flat == least
-        keep |= ties & (np.cumsum(ties, axis=1) <= count - keep.sum(axis=1, keepdims=True))
+        order = tie_order(size) if rule == "exact" else slice(None)
+        drawn = ties[:, order]
+        keep[:, order] |= drawn & (drawn.cumsum(axis=1) <= count - keep.sum(axis=1, keepdims=True))
     elif rule == "published":
         place = max(int(size * fraction), 1)
         keep = flat > np.partition(flat, size - place, axis=1)[:, size - place, np.newaxis]
     else:
         raise ValueError(f"rule is {rule!r}; it must be one of {', '.join(RULES)}")
     return keep.reshape(np.shape(maps))
+
+
+def tie_order(size):
+    """In which order equal points are taken: the places of all ``size`` points, drawn once for all maps of
+    that size."""
+    return np.random.default_rng(size).permutation(size)
 
 
 def tied_share(maps):

@@ -108,11 +108,12 @@ PUBLISHED_CAM, BILINEAR_CAM, PROBABILITY_CAM, CAM = (
 # it); the fraction kept, the fill and the mask rule.
 STEPS = {
     "mnist1d": [
-        ("as published", ABSOLUTE, PROBABILITY_CAM, 0.275, "black", "exact"),
-        ("× input", TIMES_INPUT, None, 0.275, "black", "exact"),
-        ("signed", SIGNED, None, 0.275, "black", "exact"),
-        ("refined path", REFINED, None, 0.275, "black", "exact"),
-        ("logit", SOUND, CAM, 0.275, "black", "exact"),
+        ("as published", ABSOLUTE, PROBABILITY_CAM, 0.275, "black", "first"),
+        ("× input", TIMES_INPUT, None, 0.275, "black", "first"),
+        ("signed", SIGNED, None, 0.275, "black", "first"),
+        ("refined path", REFINED, None, 0.275, "black", "first"),
+        ("logit", SOUND, CAM, 0.275, "black", "first"),
+        ("ties drawn", SOUND, CAM, 0.275, "black", "exact"),
         ("exactly 30 %", SOUND, CAM, 0.3, "black", "exact"),
         ("mean fill", SOUND, CAM, 0.3, "mean", "exact"),
         ("50 % kept", SOUND, CAM, 0.5, "mean", "exact"),
