@@ -105,16 +105,22 @@ def _described(found, folder, profile):
 
 
 def _data(crate, found):
-    """The data that the notebooks read, known by their checksums: one entity for each."""
+    """The data and weights that the notebooks read, known by their checksums: one entity for each."""
     sums = {
-        name: checksum
+        (kind, name): checksum
         for about in found.run["provenance"].values()
         for kind in ("data", "weights")
         for name, checksum in about.get(kind, {}).items()
     }
     return [
-        _context(crate, f"#{name.replace(' ', '-')}", "PropertyValue", name, value=checksum)
-        for name, checksum in sums.items()
+        _context(
+            crate,
+            f"#{kind}-{name.replace(' ', '-')}",
+            "PropertyValue",
+            f"{kind}: {name}",
+            value=checksum,
+        )
+        for (kind, name), checksum in sums.items()
     ]
 
 

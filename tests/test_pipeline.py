@@ -66,6 +66,7 @@ def run_all(output, *arguments, source=REPOSITORY, **environment):
         (["--executor", "slurm"], "--executor and --jobs go together"),
         (["--jobs", "4"], "--executor and --jobs go together"),
         (["--executor", "slurm", "--jobs", "4", "--cores", "2"], "with --executor give --jobs"),
+        (["--profile", "quick", "--check-claims"], "the claims are about the profile standard"),
         (["--profile", "quick", "--hmt-dir", "/nowhere"], "/nowhere does not exist"),
     ],
 )

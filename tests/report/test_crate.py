@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch):
             (place / name).write_text("{}")
     versions = dict.fromkeys(("tensorflow", "keras", "numpy", "snakemake"), "1.0")
     run = {"profile": "quick", "commit": "0123abcd", "versions": versions, "python": "3.11.7"}
-    weights = {"data": {"tiles test": "a" * 64}, "weights": {"vgg7": "b" * 64}}
+    weights = {"data": {"voc": "a" * 64}, "weights": {"voc": "b" * 64}}
     run |= {"processors": ["AMD EPYC (x86_64)"], "provenance": {"04": weights, "05": {}}}
     crate.write_crate(SimpleNamespace(run=run, folder=results), report)
     monkeypatch.setattr(HttpRequester, "get", _from_the_package, raising=False)

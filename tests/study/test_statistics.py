@@ -205,6 +205,14 @@ def test_five_of_five_equal_differences_have_the_chance_of_equal_signs():
     assert p == pytest.approx(2 / 32, abs=0.01)
 
 
+def test_a_sample_without_both_values_counts_for_nothing(rng):
+    first, second = rng.normal(size=(2, 20)) + [[0.5], [0.0]]
+    clusters = np.arange(20) // 2
+    complete = statistics.difference(first[2:], second[2:], clusters[2:])
+    first[0], second[1] = np.nan, np.nan
+    assert statistics.difference(first, second, clusters) == pytest.approx(complete)
+
+
 def test_two_classifiers_are_compared_by_where_one_is_right_and_the_other_wrong():
     """Eight against one of nine: 2 · (1 + 9) / 2⁹, however many agree (McNemar's exact test)."""
     one = np.array([True] * 8 + [False] + [True] * 20 + [False] * 5)
@@ -287,6 +295,15 @@ def test_an_untested_winner_is_none(rng):
     assert verdict_on(values, controls=["random", "edges"]).verdict == "undecided"
 
 
+def test_what_is_shown_of_a_verdict_is_of_a_method_that_beats(rng):
+    """The best mean comes from one sample, and no test finds it; the second best beats every control."""
+    values = planted(rng, steady=1, random=0).assign(lucky=0.0)
+    values.loc[0, "lucky"] = 120.0
+    verdict = verdict_on(values)
+    assert values.lucky.mean() > values.steady.mean()
+    assert verdict.verdict == "method" and verdict.best == "steady" and verdict.p < 0.05
+
+
 def test_a_tie_is_undecided_and_has_no_leader(rng):
     verdict = verdict_on(planted(rng, a=0, b=0, c=0, random=0))
     assert verdict.verdict == "undecided" and verdict.told == 0
@@ -328,6 +345,8 @@ def test_what_would_have_been_found_is_found_eight_times_in_ten(rng, monkeypatch
     found = [statistics.told_apart([own], [None])[0][0].loc["good", "random"] < 0.05 for own in drawn]
     assert np.mean(found) == pytest.approx(0.8, abs=0.08)
     assert verdict_on(planted(rng, good=1, random=0)[:3]).detectable == np.inf
+    equal = pd.DataFrame({"good": np.ones(7), "random": [0.0] * 6 + [0.001]})
+    assert verdict_on(equal).detectable > 0
 
 
 def test_a_method_that_is_no_better_than_random_is_named(rng):
@@ -363,7 +382,11 @@ def test_differences_are_those_of_the_printed_means_whatever_the_clusters(rng):
 
 def test_gains_are_those_over_the_best_control(rng):
     values = planted(rng, fair=0.4, good=1, poor=0.0, random=-1, edges=0.1)
-    table = statistics.gains(scores_of({GAIN: values}), BETTER, ["random", "edges"])
+    others = {("gain", 0.9, "black", "exact"): planted(rng, fair=0, good=0, poor=0, random=0, edges=0)}
+    scores = scores_of({HALF: values} | others)
+    table = statistics.gains(scores, HALF, BETTER, ["random", "edges"])
+    verdict = statistics.verdicts(scores, BETTER, ["random", "edges"]).loc[0]
+    assert (table.p[0], table.gain[0]) == (verdict.p, pytest.approx(verdict.gain))
     assert table.method.tolist() == ["good", "fair", "poor"] and set(table.control) == {"edges"}
     assert table.gain.to_numpy() == pytest.approx(
         (values[table.method].sub(values.edges, axis=0)).mean()

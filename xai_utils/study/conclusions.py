@@ -54,19 +54,25 @@ def on_setting(verdict, titles):
     """What one setting or question says; ``verdict`` is a row of the table."""
     if verdict.verdict == "no sample":
         return "No sample has a value for every method, so this says nothing."
-    best, control = titles[verdict.best], titles[verdict.best_control]
-    facts = f"{best} {verdict.best_mean:.3f}, {control} {verdict.control_mean:.3f}, {_ahead(verdict)}"
     if verdict.verdict == "undecided":
-        return f"Undecided: no method beats every control, and no control every method ({facts})."
+        return f"Undecided: no method beats every control, and no control every method ({_pair(verdict, titles)})."
     names = some(titles[name] for name in verdict.beating)
     beat = "beats" if len(verdict.beating) == 1 else "beat"
-    every = "control" if verdict.verdict == "method" else "method"
-    return f"{names} {beat} every {every} ({facts})."
+    if verdict.verdict == "method":
+        return f"{names} {beat} every control ({_pair(verdict, titles)})."
+    return f"{names} {beat} every method ({_pair(verdict, titles, turned=True)})."
 
 
-def _ahead(verdict):
-    gain, low, high = (printed(number, "+.3f") for number in (verdict.gain, verdict.low, verdict.high))
-    return f"ahead by {gain} [{low}, {high}], {chance(verdict.p)}"
+def _pair(verdict, titles, turned=False):
+    """The best method and the best control, or ``turned`` the other way round, and how far the first is
+    ahead."""
+    shown = [(verdict.best, verdict.best_mean), (verdict.best_control, verdict.control_mean)]
+    ahead = verdict.gain, verdict.low, verdict.high
+    if turned:
+        shown, ahead = shown[::-1], (-verdict.gain, -verdict.high, -verdict.low)
+    means = ", ".join(f"{titles[name]} {mean:.3f}" for name, mean in shown)
+    gain, low, high = (printed(number, "+.3f") for number in ahead)
+    return f"{means}, the first ahead by {gain} [{low}, {high}], {chance(verdict.p)}"
 
 
 def on_random(verdicts, titles):
@@ -84,10 +90,12 @@ def on_power(verdicts):
     within = found[np.isfinite(found)]
     if within.empty:
         return "So few samples show no difference between a method and a control, however large."
+    never = len(found) - len(within)
     return (
-        "With so many samples a difference between a method and a control is found eight times in ten where "
+        "With so many samples the difference of a given method and control is found eight times in ten where "
         f"it is {printed(within.min(), '.2f')} to {printed(within.max(), '.2f')}, depending on the question "
-        f"({printed(within.median(), '.2f')} in the median)."
+        f"({printed(within.median(), '.2f')} in the median)"
+        + (f"; in {never} none would be found, however large." if never else ".")
     )
 
 
@@ -162,14 +170,17 @@ def on_steps(gaps, titles):
     opposed = [
         step for step, turned in zip(order, both & (ahead["drop"] != ahead["increase"])) if turned
     ]
-    against = (
-        f"contradict each other at {_steps(opposed)}" if opposed else "nowhere contradict each other"
+    against = f"contradict each other at {_steps(opposed)}" if opposed else "agree"
+    alike = (
+        f"where both find something ({both.sum()}) the two rates {against}"
+        if both.any()
+        else "at no step do both find something"
     )
     lost = [step for step in order if not drops.beaten[step]]
     return (
         f"In the published setting the drop and the increase rates are {first}. The largest change of a drop "
-        f"rate is {moved}. Of the {len(order)} steps the tests find ahead, {told}; where both find something "
-        f"the two rates {against}. By drop a random map is not found worse than both methods in {len(lost)}"
+        f"rate is {moved}. Of the {len(order)} steps the tests find ahead, {told}; {alike}. "
+        f"By drop a random map is not found worse than both methods in {len(lost)}"
         + (f" ({_steps(lost)})." if lost else ".")
     )
 
@@ -262,7 +273,10 @@ def on_randomization(summary, titles, controls):
     rows = summary[(summary.metric == "rank_correlation") & ~summary.method.isin(controls)]
     remain = rows[rows.low > 0].sort_values("mean", ascending=False)
     if remain.empty:
-        return "When every layer has forgotten, no method has maps that surely correlate with the old ones."
+        return (
+            "When every layer has forgotten, no method has maps whose mean rank correlation with the old ones has "
+            "an interval above zero."
+        )
     kept = some(f"{titles[row.method]} {row['mean']:.2f}" for _, row in remain.iterrows())
     return (
         "When every layer has forgotten, the mean rank correlation with the maps of the trained network "
@@ -311,7 +325,10 @@ def verdicts_table(verdicts, titles):
         for verdict, beating in zip(verdicts.verdict, verdicts.beating)
     ]
     table.insert(0, "question", names)
-    return table.assign(interval=_intervals(verdicts))
+    from_ = [
+        "none" if np.isinf(value) else f"{value:.2f}" for value in verdicts.detectable.fillna(np.inf)
+    ]
+    return table.assign(interval=_intervals(verdicts), detectable=from_)
 
 
 def _intervals(verdicts):

@@ -123,9 +123,10 @@ def bootstrap_interval(values, clusters=None, resamples=10_000, seed=0):
     return np.percentile(means, [2.5, 97.5], axis=0)
 
 
-def crossed_interval(values, clusters=None, resamples=2000, seed=0):
+def crossed_interval(values, clusters=None, resamples=10_000, seed=0):
     """The 95 % percentile interval of the mean of ``values`` ``(n, draws)``, of samples and of draws that
-    are crossed: both are drawn with replacement, samples by their ``clusters`` (Owen, 2007).
+    are crossed: both are drawn with replacement, samples by their ``clusters`` (Owen, 2007). Of few draws it is
+    too narrow.
 
     Returns ``(low, high)``; NaN where a value is, or with one cluster only.
     """
@@ -187,9 +188,13 @@ def difference(first, second, clusters=None):
     """By how much the mean of ``first`` is above that of ``second``, both ``(n,)``, of the same samples:
     the difference, its 95 % interval, and the p-value that there is none, ``(mean, low, high, p)``.
 
-    Interval as :func:`bootstrap_interval`, test as :func:`told_apart`; ``clusters`` ``(n,)``.
+    Interval as :func:`bootstrap_interval`, test as :func:`told_apart`, of this pair alone; ``clusters``
+    ``(n,)``. A sample counts that has both values.
     """
-    values = pd.DataFrame({"first": first, "second": second}, dtype=float)
+    values = pd.DataFrame({"first": np.asarray(first, float), "second": np.asarray(second, float)})
+    defined = values.notna().all(axis=1).to_numpy()
+    values = values[defined]
+    clusters = None if clusters is None else np.asarray(clusters)[defined]
     [low], [high] = bootstrap_interval(
         (values["first"] - values["second"]).to_numpy()[:, np.newaxis], clusters
     )
@@ -246,7 +251,8 @@ def verdicts(scores, higher_is_better, controls, clusters=None, by=SETTING):
     item counts if it has all of them for every method and control. Means and differences are over items;
     all tests of the table are one family, see :func:`told_apart`. Columns, after those of ``by``:
 
-    - ``best``, ``best_control``: those with the best means, ``best_mean`` and ``control_mean``;
+    - ``best``, ``best_control``: those with the best means, of those that beat all others where any do;
+      ``best_mean`` and ``control_mean``;
     - ``gain``: how much better the best method is than the best control, with ``low``, ``high`` and ``p``;
     - ``verdict``: "method" where any beats every control, ``beating`` which, the best first; "control"
       where any control beats every method, ``beating`` which; else "undecided", or "no sample";
@@ -275,16 +281,16 @@ def _verdict(values, sign, controls, groups, p_values, critical):
     ranking = means.sort_values(ascending=False, kind="stable").index
     methods = [name for name in ranking if name not in controls]
     against = [name for name in ranking if name in controls]
-    (best, *others), best_control = methods, against[0]
 
     def beats(one, other):
         return means[one] > means[other] and p_values.loc[one, other] < LEVEL
 
     winning = [m for m in methods if all(beats(m, c) for c in against)]
     losing = [c for c in against if all(beats(c, m) for m in methods)]
-    [low], [high] = bootstrap_interval(
-        (values[best] - values[best_control]).to_numpy()[:, np.newaxis], groups
-    )
+    best, best_control = (winning or methods)[0], (losing or against)[0]
+    others = [name for name in methods if name != best]
+    above = (values[best] - values[best_control]).to_numpy()[:, np.newaxis]
+    [low], [high] = bootstrap_interval(above, groups)
     return {
         "best": best,
         "best_control": best_control,
@@ -308,32 +314,33 @@ def _detectable(values, methods, controls, groups, critical):
     noncentral t: the median over the pairs; infinite where none can be found."""
     sums = values.groupby(np.arange(len(values)) if groups is None else groups).sum()
     number = len(sums)
-    if critical**2 >= number or 2.0 ** (1 - number) >= LEVEL:  # the chance of equal signs
+    if critical**2 >= number * (1 - 1e-6) or 2.0 ** (1 - number) >= LEVEL:  # the chance of equal signs
         return np.inf
     student = critical * np.sqrt((number - 1) / (number - critical**2))
-    shift = brentq(lambda shift: nct.sf(student, number - 1, shift) - POWER, 0, student + 10)
+    shift = brentq(lambda shift: nct.sf(student, number - 1, shift) - POWER, 0, 2 * student + 10)
     errors = [
         (sums[m] - sums[c]).std() * np.sqrt(number) / len(values) for m in methods for c in controls
     ]
     return float(shift * np.median(errors))
 
 
-def gains(scores, higher_is_better, controls, clusters=None):
-    """How much better each method of one setting is than the best control, the best first: a row each.
+def gains(scores, setting, higher_is_better, controls, clusters=None):
+    """How much better each method is than the best control in one of the settings, the best first: a row
+    each, tested in the family of all settings, as in :func:`verdicts`.
 
-    Columns: method, control, gain, low, high, p, the tests of all methods one family.
+    Columns: method, control, gain, low, high, p.
     """
-    [(_, sign, _, values)] = _tables(scores, higher_is_better, SETTING)
-    values = sign * values.dropna()
-    groups = _clusters_of(values.index, clusters)
+    found = {key: sign * own.dropna() for key, sign, _, own in _tables(scores, higher_is_better)}
+    groups = {key: _clusters_of(own.index, clusters) for key, own in found.items()}
+    p_values, _ = told_apart(list(found.values()), list(groups.values()))
+    values, p = found[setting], dict(zip(found, p_values))[setting]
     means = values.mean().sort_values(ascending=False, kind="stable")
     control = next(name for name in means.index if name in controls)
     methods = [name for name in means.index if name not in controls]
     above = values[methods].sub(values[control], axis=0)
-    low, high = bootstrap_interval(above.to_numpy(), groups)
-    [p_values], _ = told_apart([values], [groups])
-    found = {"gain": above.mean(), "low": low, "high": high, "p": p_values.loc[methods, control]}
-    return pd.DataFrame(found).rename_axis("method").reset_index().assign(control=control)
+    low, high = bootstrap_interval(above.to_numpy(), groups[setting])
+    table = pd.DataFrame({"gain": above.mean(), "low": low, "high": high, "p": p.loc[methods, control]})
+    return table.rename_axis("method").reset_index().assign(control=control)
 
 
 def ranking_agreement(scores, higher_is_better, controls):

@@ -81,8 +81,14 @@ def grid(summary, verdicts, titles):
 
 def gains(scores, fraction, fill, clusters=None):
     """How far each method is ahead of the best control by drop rate in one setting, the mask rule exact."""
-    rows = of_course(scores, fraction)
-    return statistics.gains(rows[rows.fill == fill], HIGHER_IS_BETTER, CONTROL_NAMES, clusters)
+    setting = "drop_rate", fraction, fill, "exact"
+    return statistics.gains(scores, setting, HIGHER_IS_BETTER, CONTROL_NAMES, clusters)
+
+
+def all_forgotten(scores):
+    """The rows of the likeness of maps where every layer has forgotten, all draws of the weights."""
+    first = [rule for rule in scores.rule.unique() if rule.startswith("cascading") and "#" not in rule]
+    return scores[scores.rule.str.split(" #").str[0] == first[-1]]
 
 
 def likeness_grid(scores, metric):
