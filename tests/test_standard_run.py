@@ -72,6 +72,8 @@ def test_our_networks_are_as_good_as_promised(values):
     assert values["hmt.source"] in ("local", "zenodo")
     assert values["hmt.accuracy"] >= 0.88
     assert len(values["hmt.accuracies"]) >= 3 and values["hmt.accuracy_mean"] >= 0.94
+    assert values["hmt.grouped.by_slide_macro_f1"] >= 0.75
+    assert values["hmt.grouped.by_parent_macro_f1"] >= 0.82
     gain, low, _, p = values["hmt.over_course"]
     assert gain > low > 0 and p < 0.01
     assert values["mnist1d.accuracy"] >= 0.92
