@@ -269,7 +269,7 @@ def test_verdicts_are_printed_with_names():
     assert table.best.str.fullmatch(r"Grad-CAM 0\.[12]\d\d").all()
     assert table.best_control.str.fullmatch(r"Edges 0\.\d{3}").all()
     assert table.verdict.tolist() == ["3 methods", "1 control"]
-    assert table.interval.str.fullmatch(r"[+−]0\.\d\d\s\[[+−]0\.\d\d,\s[+−]0\.\d\d\]").all()
+    assert table.interval.str.fullmatch(r"[+−]0\.\d\d\s\[−?0\.\d\d,\s−?0\.\d\d\]").all()
 
 
 def test_what_depends_on_the_seed_is_counted():

@@ -333,7 +333,7 @@ def verdicts_table(verdicts, titles):
 
 def _intervals(verdicts):
     return [
-        f"{printed(row.gain, '+.2f')} [{printed(row.low, '+.2f')}, {printed(row.high, '+.2f')}]".replace(
+        f"{printed(row.gain, '+.2f')} [{printed(row.low, '.2f')}, {printed(row.high, '.2f')}]".replace(
             " ", "\N{NO-BREAK SPACE}"
         )
         if row.samples
