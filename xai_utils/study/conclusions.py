@@ -4,6 +4,7 @@
 methods that do not ask what the metrics ask, ``titles`` what the methods are called in print.
 """
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -312,10 +313,11 @@ def scores_table(summary, verdicts, titles, settings=None):
 def verdicts_table(verdicts, titles):
     """The verdicts on questions as they are printed: questions and methods by name, with their means, and
     how many beat all of the others."""
+    asked = zip(verdicts.metric, verdicts.fraction)
+    names = [label((metric, fraction, "", "")) for metric, fraction in asked]
     names = [
-        label((metric, fraction, "", ""))
-        for metric, fraction in zip(verdicts.metric, verdicts.fraction)
-    ]
+        re.sub("^multiplied (.+)", r"\1 × map", name) for name in names
+    ]  # or it is too wide to print
     table = verdicts.drop(columns=["metric", "fraction", "not_better_than_random", "beating"])
     for name, mean in (("best", "best_mean"), ("best_control", "control_mean")):
         pairs = zip(verdicts[name], verdicts[mean], verdicts.samples)
