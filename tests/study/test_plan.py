@@ -108,7 +108,7 @@ EDITS = [
     ("metrics.sanity", "win_size=7", "win_size=5", lambda job: scores(job, "ssim")),
     # Of statistics, words, plots, and what no job computes: nothing.
     ("study.statistics", "LEVEL = 0.05", "LEVEL = 0.01", lambda job: False),
-    ("study.conclusions", "No single method wins.", "None wins.", lambda job: False),
+    ("study.conclusions", "No method beats every control", "None beats all", lambda job: False),
     ("study.plots", "COLUMN, PAGE = 3.5", "COLUMN, PAGE = 3.6", lambda job: False),
     ("study.tables", '"published"', '"exact"', lambda job: False),
     ("metrics.localization", "np.maximum(maps, 0)", "np.abs(maps)", lambda job: scores(job, "energy")),

@@ -11,7 +11,8 @@ from scipy.stats import kendalltau, nct, rankdata
 from xai_utils.metrics.sanity import centred_ranks, rank_correlation
 from xai_utils.models import batches
 
-LEVEL, POWER = 0.05, 0.8  # of significance; how often a difference is to be found
+LEVEL = 0.05  # of significance
+POWER = 0.8  # how often a difference is to be found
 FLIPS = 10_000
 AT_ONCE = 5_000_000  # how often a cluster was drawn, numbers in memory
 QUESTION = ["metric", "fraction"]
