@@ -14,6 +14,8 @@ from xai_utils.models import batches
 LEVEL = 0.05  # of significance
 POWER = 0.8  # how often a difference is to be found
 FLIPS = 10_000
+TIE = 1e-4  # statistics this near are equal: which of them is larger depends on the processor
+NEGLIGIBLE = 1e-4  # a difference of scores that the processor may make
 AT_ONCE = 5_000_000  # how often a cluster was drawn, numbers in memory
 QUESTION = ["metric", "fraction"]
 SETTING = [*QUESTION, "fill", "rule"]
@@ -223,21 +225,23 @@ def told_apart(tables, clusters):
     signs[0] = 1  # what was observed
     largest, ratios = np.zeros(FLIPS), []
     for table, own in zip(tables, groups):
-        sums = table.groupby(np.asarray(own)).sum().reindex(labels, fill_value=0.0).to_numpy()
+        by_cluster = table.groupby(np.asarray(own))
+        sums = by_cluster.sum().reindex(labels, fill_value=0.0).to_numpy()
         first, second = np.triu_indices(sums.shape[1], k=1)
         pairs = sums[:, first] - sums[:, second]
-        scale = np.sqrt((pairs**2).sum(axis=0))
-        differs = scale > 1e-9 * np.abs(sums).max()  # by more than rounding
+        # With what is negligible (as Tusher 2001), so that no digit of a processor is taken for a difference.
+        scale = np.sqrt((pairs**2).sum(axis=0) + (NEGLIGIBLE * by_cluster.size()).pow(2).sum())
+        flipped = np.abs(signs @ pairs) / scale
+        largest = np.maximum(largest, flipped.max(axis=1, initial=0))
         ratio = np.zeros((sums.shape[1],) * 2)
-        if differs.any():
-            flipped = np.abs(signs @ pairs[:, differs]) / scale[differs]
-            largest = np.maximum(largest, flipped.max(axis=1))
-            ratio[first[differs], second[differs]] = flipped[0]
+        ratio[first, second] = flipped[0]
         ratios.append(ratio + ratio.T)
     largest.sort()
     p_values = [
         pd.DataFrame(
-            (FLIPS - np.searchsorted(largest, ratio - 1e-9)) / FLIPS, table.columns, table.columns
+            (FLIPS - np.searchsorted(largest, (1 - TIE) * ratio - 1e-9)) / FLIPS,
+            table.columns,
+            table.columns,
         )
         for ratio, table in zip(ratios, tables)
     ]
