@@ -24,7 +24,6 @@ STAND_INS = {
     "VOC": ("voc.source", "generated"),
     "photographs": ("photographs.source", "generated"),
 }
-COLUMNS = ["claim", "network", "data", "samples", "shown", "command", "expected", "found", "verdict"]
 
 
 def read():
@@ -34,14 +33,14 @@ def read():
 
 
 def check(values, claims):
-    """Whether the values of a run bear out the claims: a row of :data:`COLUMNS` a claim.
+    """Whether the values of a run bear out the claims: a row a claim, as it is printed.
 
     The verdict is "holds", "fails", or "not tried", where the run lacks the data that the claim is about.
     """
     rows = []
     for claim in claims.values():
         lacking = [need for need in claim.get("needs", ()) if not _has(values, need)]
-        found = None if lacking else float(_value(values, claim["value"]))
+        found = None if lacking else float(values[claim["value"]])
         near = found is not None and abs(found - claim["expected"]) <= claim["tolerance"]
         verdict = f"not tried: no {' and '.join(lacking)}" if lacking else "holds" if near else "fails"
         samples = claim["samples"]
@@ -83,12 +82,6 @@ def _has(values, need):
         return "hmt.over_course" in values
     name, stand_in = STAND_INS[need]
     return values[name] != stand_in
-
-
-def _value(values, key):
-    """A value by its key, ``hmt.accuracy``, or one of a list, ``hmt.over_course[0]``."""
-    name, _, place = key.partition("[")
-    return values[name][int(place.rstrip("]"))] if place else values[name]
 
 
 def _printed(claim, number):

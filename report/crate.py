@@ -79,10 +79,10 @@ def _described(found, folder, profile):
     settings = _file(
         crate, f"workflow/{profile}.yaml", f"The settings of the profile {profile}", "text/yaml"
     )
+    versions = found.run["versions"] | {"Python": found.run["python"]}
     main["softwareRequirements"] = [
-        _context(crate, url, "SoftwareApplication", name, version=version, url=url)
+        _context(crate, url, "SoftwareApplication", name, version=versions[name], url=url)
         for name, url in SOFTWARE.items()
-        for version in [found.run["versions"].get(name, found.run["python"])]
     ]
     results = [
         _file(crate, name, about, MIME[f".{name.split('.')[-1]}"]) for name, about in PAGES.items()
