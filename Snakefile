@@ -21,11 +21,12 @@ NOTEBOOKS = {
     "01_mnist1d_train": ["train-signals", "shallow_cnn"],
     "02_mnist1d_classify": ["shallow_cnn", "published"],
     "03_mnist1d_explain": ["signals", "signals_few"],
-    "04_hmt_classify": ["train-tiles", "tiles", "published"],
+    "04_hmt_classify": ["train-tiles", "tiles", "recipes", "published"],
     "05_hmt_explain": ["tiles", "tiles_few"],
     "06_quantitative_eval": ["signals_rates", "tiles_rates"],
     "07_published_comparison": [
-        "course_signals", "course_tiles", "course_steps", "signals_rates", "tiles_rates", "published",
+        "course_signals", "course_tiles", "course_steps", "signals_rates", "tiles_rates", "tiles",
+        "published",
     ],
     "08_audit": ["signals_audited", "signals_again", "tiles_audited", "tiles_again"],
     "09_localization": ["signals", "signals_few", "mosaics", "mosaics_twice", "synthetic", "published"],
@@ -75,6 +76,7 @@ FACTS = {
     "signals": glob(f"{SOURCE}/data/weights/shallow_cnn_*"),
     "shallow_cnn": glob(f"{SOURCE}/data/weights/shallow_cnn_*"),  # before anything is explained
     "tiles": [f"{RESULTS}/hmt.json", *glob(f"{SOURCE}/data/weights/vgg7_*")],
+    "recipes": [f"{SOURCE}/data/hmt_references.csv", f"{SOURCE}/data/hmt_candidates.csv"],
     "published": [
         f"{SOURCE}/data/published_results.csv", f"{SOURCE}/data/recorded_course.json", *course_files()
     ],

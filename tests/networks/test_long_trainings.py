@@ -81,7 +81,7 @@ def test_what_is_trained_is_not_trained_again(tissue, short, monkeypatch):
     assert long_trainings.train_every_seed(tissue) == first
 
 
-@pytest.mark.parametrize("experiment", ["recipes", "seeds", "grouped"])
+@pytest.mark.parametrize("experiment", ["recipes", "seeds", "grouped", "blackened"])
 def test_the_command_ships_what_was_trained(
     experiment, tissue, short, trainings, monkeypatch, tmp_path
 ):
@@ -108,6 +108,11 @@ def test_the_command_ships_what_was_trained(
     expected |= {
         "recipes": {"shallow_cnn_recipes.json"},
         "grouped": {"vgg7_synthetic_grouped.json"},
+        "blackened": {
+            f"vgg7_hmt_{how}_0.{suffix}"
+            for how in ("short", "blackened")
+            for suffix in ("json", "weights.h5")
+        },
     }.get(experiment, set())
     assert {file.name for file in shipped.iterdir()} == expected
 
@@ -275,7 +280,8 @@ def test_the_f1_of_a_fold_is_the_mean_over_the_classes_that_it_shows(tissue, sho
 def test_every_seed_is_shipped_with_how_it_was_made(name):
     seeds = long_trainings.shipped_seeds(name)
     assert [facts["seed"] for _, facts in seeds] == list(range(long_trainings.SEEDS[name]))
-    recipe = recipes.STRONG if name == "shallow_cnn" else recipes.VGG7
+    own = {"shallow_cnn": recipes.STRONG, **long_trainings.BLACKENED}
+    recipe = own.get(name, recipes.VGG7)
     for path, facts in seeds:
         load_weights(shallow_cnn() if name == "shallow_cnn" else vgg7(), path)
         assert facts.keys() >= FACTS | {"convolutions", "python", "tensorflow", "keras"}

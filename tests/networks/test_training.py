@@ -160,6 +160,18 @@ def test_a_rare_class_is_drawn_as_often_as_the_balance_says(balance, few):
     assert counts[y == 1].sum() / 50 == pytest.approx(few, rel=0.01)
 
 
+def test_certain_probabilities_teach_what_classes_do():
+    """Tiles with the probability of each class, all of them 0 or 1."""
+    x, y, names = synthetic_tissue.generate(8, seed=0)
+    recipe = dataclasses.replace(recipes.VGG7, epochs=1, crop=8)
+    said = [
+        training.train_vgg7(Samples(x, known, names), recipe, seed=0)[1] for known in (y, np.eye(8)[y])
+    ]
+    assert said[0].keys() == said[1].keys()
+    np.testing.assert_allclose(said[0]["loss"], said[1]["loss"], atol=1e-4)
+    assert said[0]["accuracy"] == said[1]["accuracy"]
+
+
 def test_augmented_signals_keep_their_shape_and_change_a_little():
     x = mnist1d.load().train.x[:50]
     augmented = recipes.augment_signals(x, np.random.default_rng(0))
@@ -177,3 +189,19 @@ def test_augmented_tiles_hold_the_same_pixels_but_for_the_jitter():
             gain, shift = np.polyfit(before, after, 1)
             assert 0.95 <= gain <= 1.05 and abs(shift) <= 0.03
             np.testing.assert_allclose(after, gain * before + shift, atol=1e-3)
+
+
+def test_half_of_the_blackened_tiles_lose_up_to_a_half():
+    """White tiles, of which a point is the share of its nine pixels that is not black."""
+    white = np.ones((200, 20, 20, 3), np.float32)
+    augmented = recipes.augment_blackened(white, np.random.default_rng(0))
+    whole = recipes.augment_tiles(white, np.random.default_rng(0))
+    assert augmented.dtype == np.float32
+    kept = augmented / whole  # the colours, which no black pixel changes
+    ninths = np.round(9 * kept)
+    np.testing.assert_allclose(9 * kept, ninths, atol=1e-4)
+    np.testing.assert_array_equal(ninths, ninths[..., :1].repeat(3, axis=-1))
+    black = 1 - kept.mean(axis=(1, 2, 3))
+    touched = black > 1e-4
+    assert 70 < touched.sum() < 130 and black.max() < 0.51
+    assert black[touched].mean() == pytest.approx(0.25, abs=0.05)

@@ -28,7 +28,8 @@ def test_numbers_have_a_real_minus_and_none_before_a_zero(number, form, text):
 
 
 @pytest.mark.parametrize(
-    "p, text", [(0.03125, "p = 0.0312"), (0.0001, "p = 0.0001"), (2e-9, "p < 0.0001")]
+    "p, text",
+    [(0.7675, "p = 0.77"), (0.03125, "p = 0.031"), (0.0001, "p = 0.0001"), (2e-9, "p < 0.0001")],
 )
 def test_p_values_are_never_zero(p, text):
     assert chance(p) == text

@@ -4,7 +4,7 @@ A training is known by its recipe, seed, data, code and versions, and is found a
 was trained once is not trained again, and another recipe never finds the result of the first. One
 that was interrupted goes on after its last epoch, where it takes long. The results of those that
 take hours are shipped in ``data/weights``; to repeat them,
-``python -m xai_utils.networks.long_trainings recipes|seeds|grouped``.
+``python -m xai_utils.networks.long_trainings recipes|seeds|grouped|blackened``.
 """
 
 import argparse
@@ -31,12 +31,21 @@ from xai_utils.run.files import REPOSITORY, write
 from xai_utils.run.store import TRAININGS, described, digest
 
 SIGNAL_RECIPES = {"course": recipes.COURSE, "strong": recipes.STRONG}
-SEEDS = {"shallow_cnn": 5, "vgg7_hmt": 3, "vgg7_synthetic": 3}
+SEEDS = {
+    "shallow_cnn": 5, "vgg7_hmt": 3, "vgg7_synthetic": 3, "vgg7_hmt_short": 1, "vgg7_hmt_blackened": 1,
+}  # fmt: skip
 GROUPED_RECIPE = replace(recipes.VGG7, epochs=60)
+# On the split of the data: without, and with tiles of which a part is black.
+BLACKENED = {
+    "vgg7_hmt_short": GROUPED_RECIPE,
+    "vgg7_hmt_blackened": replace(GROUPED_RECIPE, augment=recipes.augment_blackened),
+}
 GROUPS = {"by_parent": hmt.parent_images, "by_slide": hmt.slides}
 FOLDS = 5
 # What others score on these folds: the VGG-7 as it was trained before, and a pretrained network.
 REFERENCES = REPOSITORY / "data" / "hmt_references.csv"
+# Recipes that were tried on slides held out: benchmarks/tissue_recipes.py.
+CANDIDATES = REPOSITORY / "data" / "hmt_candidates.csv"
 
 
 def train_signals(data, recipe, seed):
@@ -66,25 +75,31 @@ def compare_recipes():
 
 def train_every_seed(data):
     """The VGG-7 trained from every seed: of each the path of its weights, and the facts recorded."""
-    name, tiles = name_of(data.source), unit_range(data.test.x)
+    name = name_of(data.source)
+    return [_train_tissue(data, name, recipes.VGG7, seed) for seed in range(SEEDS[name])]
+
+
+def train_blackened(data):
+    """The VGG-7 trained by each of :data:`BLACKENED`: ``{name: (path, facts)}``, as above."""
+    return {name: _train_tissue(data, name, recipe, seed=0) for name, recipe in BLACKENED.items()}
+
+
+def _train_tissue(data, name, recipe, seed):
     held_out = training.hold_out_images(data.train)
     kept = np.setdiff1d(np.arange(len(data.train)), held_out)
 
-    def train(seed, path):
+    def train(path):
         model, history = training.train_vgg7(
             data.train.take(kept),
-            recipes.VGG7,
+            recipe,
             seed=seed,
             held_out=data.train.take(held_out),
             checkpoint=path.with_suffix(".keras"),
         )
-        return model, _facts(model, data, tiles, history, seed)
+        return model, _facts(model, data, unit_range(data.test.x), history, seed)
 
-    functions = training.train_vgg7, train_every_seed
-    return [
-        _once(name, functions, recipes.VGG7, seed, data.train, partial(train, seed))
-        for seed in range(SEEDS[name])
-    ]
+    functions = training.train_vgg7, _train_tissue
+    return _once(name, functions, recipe, seed, data.train, train)
 
 
 def best(seeds):
@@ -179,7 +194,7 @@ def _facts(model, data, x, history, seed):
 
 def main():
     parser = argparse.ArgumentParser(description="Repeat a long training and ship its results.")
-    parser.add_argument("experiment", choices=["recipes", "seeds", "grouped"])
+    parser.add_argument("experiment", choices=["recipes", "seeds", "grouped", "blackened"])
     parser.add_argument("--hmt-dir", help="the tiles, or 'synthetic'")
     options = parser.parse_args()
     if options.experiment == "recipes":
@@ -189,6 +204,9 @@ def main():
     data = hmt.load(options.hmt_dir)
     if options.experiment == "grouped":
         _ship(f"{name_of(data.source)}_grouped", cross_validate(data))
+    elif options.experiment == "blackened":
+        for name, trained in train_blackened(data).items():
+            _ship_seeds(name, [trained])
     else:
         _ship_seeds(name_of(data.source), train_every_seed(data))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,21 @@ def augment_tiles(tiles, rng):
     gain = rng.uniform(0.95, 1.05, (len(tiles), 1, 1, 3))
     shift = rng.uniform(-0.03, 0.03, (len(tiles), 1, 1, 3))
     return (turned * gain + shift).astype(np.float32)
+
+
+def augment_blackened(tiles, rng, size=3):
+    """As :func:`augment_tiles`; then, of every second tile, up to a half turns black: scattered pixels, or
+    spots of several.
+
+    A point of ``tiles`` is the average of ``size`` × ``size`` pixels, of which each is black or not.
+    """
+    turned = augment_tiles(tiles, rng)
+    rows, columns = tiles.shape[1:3]
+    for place in np.flatnonzero(rng.integers(2, size=len(tiles))):
+        noise = gaussian_filter(rng.normal(size=(rows * size, columns * size)), rng.uniform(0, 8))
+        kept = noise >= np.quantile(noise, rng.uniform(0, 0.5))
+        turned[place] *= kept.reshape(rows, size, columns, size, 1).mean(axis=(1, 3))
+    return turned
 
 
 def draw(y, balance, rng):

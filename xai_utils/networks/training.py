@@ -33,7 +33,7 @@ def train_shallow_cnn(samples, recipe, *, seed):
 def train_vgg7(samples, recipe, *, seed, held_out=None, checkpoint=None):
     """Train the VGG-7 on uint8 tiles; returns the model and its history, as above.
 
-    ``held_out`` are tiles for the validation curves; without them there are none. With a
+    ``samples.y`` are classes ``(n,)``, or the probability of each, ``(n, classes)``. ``held_out`` are tiles for the validation curves; without them there are none. With a
     ``checkpoint``, a path that ends in ``.keras``, every epoch is saved there, and a training that was
     interrupted goes on after the last one.
     """
@@ -92,7 +92,7 @@ def _fit(model, recipe, kept, validation, *, seed, checkpoint=None):
     steps = len(kept) // BATCH_SIZE
     model.compile(
         recipe.optimizer(recipe.epochs * steps),
-        loss="sparse_categorical_crossentropy",
+        loss="categorical_crossentropy" if kept.y.ndim == 2 else "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
     epochs = []
@@ -115,7 +115,8 @@ def _fit(model, recipe, kept, validation, *, seed, checkpoint=None):
 def _batches(samples, recipe, epoch, seed):
     """The augmented batches of one epoch; a random state of its own lets a training go on there."""
     rng = np.random.default_rng([seed, epoch])
-    order = draw(samples.y, recipe.balance, rng)
+    classes = samples.y.argmax(axis=1) if samples.y.ndim == 2 else samples.y
+    order = draw(classes, recipe.balance, rng)
     for start in range(0, len(order) - BATCH_SIZE + 1, BATCH_SIZE):
         chosen = order[start : start + BATCH_SIZE]
         x = samples.x[chosen]

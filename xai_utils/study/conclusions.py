@@ -269,6 +269,38 @@ def _found(found):
     return f"difference {mean} [{low}, {high}], {chance(found[-1])}"
 
 
+def on_networks(table, titles):
+    """What a random map and the two methods cost each network, and which difference between the course's
+    network and ours explains how much.
+
+    ``table`` as :func:`xai_utils.study.disagreement.compared` gives it.
+    """
+    rows = table.set_index("network")
+    drop = rows.random
+    distance = drop.ours - drop.course
+    changes = {"larger tiles": ("ours", "large"), "the course's confidence": ("ours", "unsure")}
+    changes["black in the training"] = ("short", "blackened")
+    closed = listed(
+        f"{what} {printed(100 * (drop[before] - drop[after]) / distance, '.0f')} % "
+        f"({drop[before]:.3f} to {drop[after]:.3f})"
+        for what, (before, after) in changes.items()
+    )
+    ahead = np.where(rows.p >= LEVEL, "", np.where(rows.gap > 0, "grad_cam", "integrated_gradients"))
+    order = "; ".join(
+        f"{titles[name]} has the lower drop on {listed(rows.title[ahead == name])}"
+        for name in ("grad_cam", "integrated_gradients")
+        if (ahead == name).any()
+    )
+    neither = rows.title[ahead == ""]
+    told = f" No difference is found on {listed(neither)}." if len(neither) else ""
+    return (
+        f"A random map has a drop rate of {drop.course:.3f} on the course's network and of {drop.ours:.3f} on "
+        f"ours. Of that distance, one change at a time, {closed} close that share. On tiles as they are the "
+        f"course's network drops {drop.course_small:.3f}. Of the two methods, "
+        f"{order or 'neither is ahead anywhere'}.{told}"
+    )
+
+
 def on_randomization(summary, titles, controls):
     """Whose maps remain when every layer has forgotten: rank correlations surely above zero."""
     rows = summary[(summary.metric == "rank_correlation") & ~summary.method.isin(controls)]

@@ -266,7 +266,8 @@ def gaps_of_steps(scores, dataset, clusters=None):
 
 
 def recorded(dataset, name):
-    """What another machine found with the course's network: ``published`` numbers, ``steps`` or ``gaps``.
+    """What another machine found with the course's network: ``published`` numbers, ``steps``, ``gaps``
+    or, of HMT, ``networks``.
 
     And the SHA-256 of the weights that it came from.
     """
@@ -294,6 +295,7 @@ def record(profile):
             "steps": tables[f"{dataset}_steps"],
             "gaps": tables[f"{dataset}_gaps"],
         }
+    known["hmt"]["networks"] = tables["hmt_networks"]
     files.write(RECORDED, json.dumps(known, indent=1) + "\n")
 
 

@@ -438,6 +438,13 @@ def tissue_folds(profile):
     return long_trainings.shipped("vgg7_hmt_grouped")
 
 
+def blackened_networks(profile):
+    """The VGG-7 of HMT trained without, then with black: ``{name: (path of its weights, facts)}``."""
+    if retrain(profile):
+        return long_trainings.train_blackened(tissue(profile))
+    return {name: long_trainings.shipped_seeds(name)[0] for name in long_trainings.BLACKENED}
+
+
 def weights(profile):
     """The checksums of the weights in use, ``{network: sha256}``."""
     own = {"shallow_cnn": signal_network(profile)[1], "vgg7": tissue_network(profile)[1]}

@@ -22,5 +22,5 @@ def printed(number, form):
 
 
 def chance(p):
-    """A p-value."""
-    return "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}"
+    """A p-value, in the two digits that its ten thousand flips carry."""
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
