@@ -27,9 +27,14 @@ STAND_INS = {
 
 
 def read():
-    """The claims by name, and the findings that are told with them."""
+    """The claims by name, each with the minutes that its notebook takes, and the findings that are told with
+    them."""
     known = yaml.safe_load((HERE / "claims.yaml").read_text())
-    return {claim["name"]: claim for claim in known["claims"]}, known["findings"]
+    claims = {
+        claim["name"]: claim | {"minutes": known["minutes"][claim["notebook"]]}
+        for claim in known["claims"]
+    }
+    return claims, known["findings"]
 
 
 def check(values, claims):
@@ -52,6 +57,7 @@ def check(values, claims):
                 "samples": str(samples if isinstance(samples, int) else values.get(samples, "")),
                 "shown": claim["shown"],
                 "command": f"./run_all.sh -- --until results/standard/parts/{claim['notebook']}.json",
+                "minutes": claim["minutes"],
                 "expected": f"{_printed(claim, claim['expected'])} ± {_printed(claim, claim['tolerance'])}",
                 "found": "" if found is None else _printed(claim, found),
                 "verdict": verdict,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xai_utils.data import Samples
-from xai_utils.data.mosaics import explained_tiles, grid
+from xai_utils.data.mosaics import explained_tiles, grid, linked
 
 HEIGHT, WIDTH = 2, 3
 
@@ -98,9 +98,18 @@ def test_no_tile_stands_in_two_mosaics_while_there_are_others(drawn, twice):
 
 def test_the_explained_tile_is_that_of_the_truth(drawn, twice):
     samples, truth = drawn
-    first = truth[:, 0] if twice else truth
-    for name, mosaic, mask in zip(explained_tiles(samples.names, truth), samples.x, first):
-        assert [name] == [f"tile{index}" for index in np.unique(mosaic[mask][:, 1])]
+    every = truth if twice else truth[:, np.newaxis]
+    for names, mosaic, masks in zip(explained_tiles(samples.names, truth), samples.x, every):
+        of_masks = [np.unique(mosaic[mask][:, 1]) for mask in masks]
+        assert [[name] for name in names] == [[f"tile{index}" for index in own] for own in of_masks]
+
+
+def test_mosaics_are_linked_by_an_image_that_they_share_and_by_one_between_them():
+    labels = linked(np.array([["a", "b"], ["c", "d"], ["b", "e"], ["e", "f"], ["d", "d"], ["g", "h"]]))
+    assert labels[0] == labels[2] == labels[3] and labels[1] == labels[4]
+    assert len(set(labels)) == 3
+    alone = linked(np.array([["a"], ["b"], ["a"]]))
+    assert alone[0] == alone[2] != alone[1]
 
 
 def test_places_and_other_classes_vary(drawn):

@@ -142,6 +142,10 @@ def test_what_all_use_concerns_all(edit):
     assert same == {"train-signals", "explain-tiles_few-tf_explain_integrated_gradients-0"}
 
 
+def of_tiles(job):
+    return all(plan.dataset_of(plan.WORK[name]) == "hmt" for name in job["works"])
+
+
 @pytest.mark.parametrize("section", ["options", "samples", "networks"])
 def test_another_profile_concerns_the_jobs_that_read_it(monkeypatch, section):
     old = standard()
@@ -156,8 +160,8 @@ def test_another_profile_concerns_the_jobs_that_read_it(monkeypatch, section):
     monkeypatch.setattr(samples, "profile_section", lambda _, name: known[name])
     changed = {name for name, job in standard().items() if old.get(name, {}).get("code") != job["code"]}
     if section == "options":
-        own = {name for name, job in old.items() if "rise" in methods_of(job)}
-        assert changed == {name for name in own if "hmt" in name or "tiles" in name}
+        own = {name: job for name, job in old.items() if "rise" in methods_of(job)}
+        assert changed == {name for name, job in own.items() if of_tiles(job)}
     elif section == "networks":
         assert changed == {"train-signals"}
     else:
@@ -265,7 +269,7 @@ def test_profiles_say_how_many_of_everything(profile):
 def test_the_snakefile_reads_works_of_the_plan():
     table = re.search(r"NOTEBOOKS = \{(.*?)\n\}", (REPOSITORY / "Snakefile").read_text(), flags=re.S)[1]
     names = set(re.findall(r'"([a-z]\w*[-\w]*)"', table))
-    facts = {"tiles", "shallow_cnn", "published", "pictures", "train-signals", "train-tiles"}
+    facts = {"tiles", "shallow_cnn", "recipes", "published", "pictures", "train-signals", "train-tiles"}
     assert names <= plan.WORK.keys() | facts
     assert plan.WORK.keys() <= names, "a work that no notebook reads"
 

@@ -218,6 +218,7 @@ def test_what_was_recorded_is_read_again(output, monkeypatch):
         tables[f"{dataset}_steps"] = {"columns": ["step", "mean"], "data": [["as published", 0.5]]}
         tables[f"{dataset}_gaps"] = {"columns": ["step", "gap"], "data": [["as published", 0.25]]}
         (output / file).write_text(dataset)
+    tables["hmt_networks"] = {"columns": ["network", "random"], "data": [["course", 0.1]]}
     ours = published.compare("hmt", {("", "accuracy", "all"): 0.9}, "ours", weights="ours")
     pd.concat([*rows, ours]).to_csv(folder / "reproduction.csv", index=False)
     (folder / "tables.json").write_text(json.dumps(tables))
@@ -229,5 +230,7 @@ def test_what_was_recorded_is_read_again(output, monkeypatch):
     assert sha256 == hashlib.sha256(b"hmt").hexdigest()
     steps, _ = published.recorded("mnist1d", "steps")
     assert steps.to_dict("list") == {"step": ["as published"], "mean": [0.5]}
+    networks, _ = published.recorded("hmt", "networks")
+    assert networks.to_dict("list") == {"network": ["course"], "random": [0.1]}
     gaps, _ = published.recorded("mnist1d", "gaps")
     assert gaps.to_dict("list") == {"step": ["as published"], "gap": [0.25]}

@@ -7,6 +7,8 @@ the evidence for one class must lie in its own cell.
 from itertools import cycle
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from xai_utils.data import Samples
 
@@ -58,12 +60,24 @@ def grid(samples, confidence, correct, count, *, twice=False, seed=0):
 
 
 def explained_tiles(names, truth):
-    """The name ``(n,)`` of the tile that is explained in each mosaic, by the names and the truth of
-    :func:`grid`; of two the surer."""
-    masks = truth if truth.ndim == 3 else truth[:, 0]
-    height, width = (size // 2 for size in masks.shape[1:])
-    cells = masks[:, ::height, ::width].reshape(len(masks), CELLS).argmax(axis=1)
-    return np.array([name.split("+")[cell] for name, cell in zip(names, cells)])
+    """The names ``(n, instances)`` of the tiles that are explained in each mosaic, by the names and the
+    truth of :func:`grid`."""
+    masks = truth[:, np.newaxis] if truth.ndim == 3 else truth
+    height, width = (size // 2 for size in masks.shape[2:])
+    cells = masks[:, :, ::height, ::width].reshape(*masks.shape[:2], CELLS).argmax(axis=2)
+    return np.array([[name.split("+")[cell] for cell in own] for name, own in zip(names, cells)])
+
+
+def linked(origins):
+    """A label ``(n,)`` of each sample, the same for those that share an origin, directly or by others.
+
+    ``origins`` ``(n, k)`` are what the parts of each sample come from.
+    """
+    known, origin = np.unique(origins, return_inverse=True)
+    sample = np.repeat(np.arange(len(origins)), origins.shape[1])
+    size = len(origins) + len(known)
+    edges = coo_array((np.ones(origin.size), (sample, len(origins) + origin.ravel())), (size, size))
+    return connected_components(edges, directed=False)[1][: len(origins)]
 
 
 def _best_first(labels, confidence, correct):

@@ -295,7 +295,7 @@ def on_networks(table, titles):
     told = f" No difference is found on {listed(neither)}." if len(neither) else ""
     return (
         f"A random map has a drop rate of {drop.course:.3f} on the course's network and of {drop.ours:.3f} on "
-        f"ours. Of that distance, one change at a time, {closed} close that share. On tiles as they are the "
+        f"ours. Of that distance, one change at a time closes: {closed}. On tiles as they are the "
         f"course's network drops {drop.course_small:.3f}. Of the two methods, "
         f"{order or 'neither is ahead anywhere'}.{told}"
     )

@@ -198,6 +198,11 @@ def in_first_step(own, methods):
     return published.first_step(own)
 
 
+def in_steps(own, methods):
+    """The published comparison taken apart, on another network."""
+    return published.take_apart(own)
+
+
 def as_published(own, methods):
     """The published comparison taken apart, and its first step alone."""
     return pd.concat([published.take_apart(own), published.first_step(own)])
@@ -264,6 +269,10 @@ WORK = {
         samples.signals_seeds, ("signals_seeds", 10), (SIGNALS,), SIGNAL_METHODS,
         score=by_seed, metrics=("drop_rate",),
     ),
+    "signals_steps": Work(
+        samples.signals, ("signals", 10), (SIGNALS,), PUBLISHED_METHODS,
+        score=in_steps, metrics=published.RATES,
+    ),
     "course_signals": Work(
         samples.course_signals, ("signals", 10), (COURSE,), PUBLISHED_METHODS,
         score=as_published, metrics=published.RATES,
@@ -293,6 +302,10 @@ WORK = {
     "tiles_seeds": Work(
         samples.tiles_seeds, ("tiles_seeds", 8), (TILES,), TILE_METHODS,
         score=by_seed, metrics=("drop_rate",),
+    ),
+    "tiles_steps": Work(
+        samples.tiles_steps, ("course_steps", 8), (TILES,), PUBLISHED_METHODS,
+        score=in_steps, metrics=published.RATES,
     ),
     "course_tiles": Work(
         samples.course_tiles, ("course_tiles", 8), (TILES, COURSE), PUBLISHED_METHODS,

@@ -270,6 +270,11 @@ def tiles_again(profile):
     return _first(tiles_audited(profile), count(profile, "tiles_again"))
 
 
+def tiles_steps(profile):
+    """The tiles on which the published comparison is taken apart."""
+    return _first(tiles(profile), count(profile, "course_steps"))
+
+
 def signals_located(profile):
     """Rightly classified signals, and where the template of their class lies."""
     chosen = _first(signals(profile), count(profile, "signals_located"))
