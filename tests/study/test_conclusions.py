@@ -58,15 +58,15 @@ def test_who_beats_every_control_is_counted_by_questions(questions, says):
 def test_headlines_stand_with_and_without_those_that_ask_what_the_metric_asks():
     verdicts, without = judged([GOOD, OTHER]), judged([GOOD, OTHER], ["rise"])
     told = conclusions.on_winner(verdicts, TITLES, without)
-    assert told.endswith("that do not ask what the metric asks: by Grad-CAM in 1 and LIME in 1.")
+    assert told.endswith("that ask what the metric asks, these are Grad-CAM in 1 and LIME in 1.")
     told = conclusions.on_questions(verdicts, without)
     assert (
         "Of 2 questions a method beats every control in 2, a control beats every method in 0, and 0"
         in told
     )
-    assert told.endswith("alone, it is 1, 1 and 0.")
+    assert told.endswith("asks, these numbers are 1, 1 and 0.")
     nobody = judged([OTHER], ["rise", "grad_cam"]).assign(verdict="undecided")
-    assert conclusions.on_winner(verdicts, TITLES, nobody).endswith("by none in any.")
+    assert conclusions.on_winner(verdicts, TITLES, nobody).endswith("asks, there is none.")
 
 
 @pytest.mark.parametrize(
@@ -104,19 +104,26 @@ def test_a_setting_without_any_complete_sample_says_nothing():
     assert "says nothing" in conclusions.on_setting(verdict, TITLES)
 
 
-def test_verdicts_that_change_with_the_clusters_are_named():
-    """All samples of an item are of one slide or the other: two clusters decide nothing."""
-    verdicts = judged([GOOD, TIED])
-    clusters = {item: item % 2 for item in range(ITEMS)}
-    few = statistics.verdicts(
-        planted([GOOD, TIED]), {"drop_rate": False}, CONTROLS, clusters, statistics.QUESTION
+def test_questions_that_no_sample_answers_do_not_count():
+    verdicts = judged([GOOD, GOOD])
+    verdicts.loc[1, ["verdict", "beating", "not_better_than_random"]] = ["no sample", [], []]
+    assert "Of 1 question a method beats every control in 1, " in conclusions.on_questions(
+        verdicts, verdicts
     )
-    assert conclusions.on_coarser(verdicts, few, "slides") == (
-        "With whole slides drawn and tested, of which there are 2, 1 of 2 verdicts change: drop rate 10 % "
-        "(from method to undecided)."
+    assert conclusions.on_winner(verdicts, TITLES).endswith(", of 1 question.")
+    assert conclusions.on_random(verdicts, TITLES).startswith("In each of 1 question ")
+
+
+def test_decided_questions_that_larger_clusters_do_not_tell_are_named():
+    verdicts = judged([GOOD, WON_BY_EDGE, TIED])
+    told = conclusions.on_units(verdicts, np.array([0.01, 0.2, 0.9]), 10, "slides")
+    assert told == (
+        "With whole slides in the place of parent images, of which there are 10, the best method and the best "
+        "control are told apart in 1 of the 2 decided questions, not in drop rate 20 %. So few slides give no "
+        "p-value below 0.002."
     )
-    told = conclusions.on_coarser(verdicts, verdicts, "slides")
-    assert told.endswith("there are 60, 0 of 2 verdicts change.")
+    told = conclusions.on_units(verdicts, np.array([0.01, 0.02, 0.9]), 6, "slides")
+    assert "in 2 of the 2 decided questions. So few slides give no p-value below 0.031." in told
 
 
 def test_what_could_have_been_found_is_said():

@@ -347,15 +347,79 @@ def test_one_family_is_all_that_stands_in_the_table(rng):
     assert first.gain == pytest.approx(alone.gain) and first.p > 2 * alone.p
 
 
-def test_what_would_have_been_found_is_found_eight_times_in_ten(rng, monkeypatch):
+@pytest.mark.parametrize("sizes", [[1] * 60, [12, 9, 7, 6, 5, 4, *[3] * 5, *[2] * 15, *[1] * 25]])
+def test_what_would_have_been_found_is_found_eight_times_in_ten(rng, monkeypatch, sizes):
+    """Of independent samples, and of clusters as unlike as those of the tiles, each with a part of its own."""
     monkeypatch.setattr(statistics, "FLIPS", 2000)
-    sizes = [verdict_on(planted(rng, good=0, random=0)).detectable for _ in range(10)]
-    drawn = [planted(rng, good=np.mean(sizes), random=0) for _ in range(300)]
-    found = [statistics.told_apart([own], [None])[0][0].loc["good", "random"] < 0.05 for own in drawn]
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    clusters = dict(enumerate(labels))
+
+    def draw(gain):
+        drawn = rng.normal(size=(len(labels), 2)) + rng.normal(size=(len(sizes), 2))[labels]
+        return pd.DataFrame(drawn + [gain, 0], columns=["good", "random"])
+
+    size = np.median([verdict_on(draw(0), clusters=clusters).detectable for _ in range(60)])
+    found = [
+        statistics.told_apart([draw(size)], [labels])[0][0].loc["good", "random"] < 0.05
+        for _ in range(300)
+    ]
     assert np.mean(found) == pytest.approx(0.8, abs=0.08)
+
+
+def test_what_no_shift_could_tell_is_never_found(rng):
+    """Three samples; ten clusters of which one is large, beside so many other questions that the test asks
+    for more than equal signs of all."""
     assert verdict_on(planted(rng, good=1, random=0)[:3]).detectable == np.inf
+    sizes = [27, 15, 12, 7, 7, 7, 6, 5, 5, 5]
+    labels = np.repeat(np.arange(10), sizes)
+    names = {"random": 0.0} | {f"method {n}": 0.0 for n in range(8)}
+    tables = {
+        ("gain", share, "", ""): pd.DataFrame(rng.normal(size=(96, 9)), columns=list(names))
+        for share in np.linspace(0.1, 0.9, 16)
+    }
+    tables["gain", 0.1, "", ""]["method 0"] += 100
+    found = statistics.verdicts(
+        scores_of(tables), BETTER, ["random"], dict(enumerate(labels)), statistics.QUESTION
+    )
+    assert found.verdict[0] == "undecided" and (found.detectable == np.inf).all()
     equal = pd.DataFrame({"good": np.ones(7), "random": [0.0] * 6 + [0.001]})
-    assert verdict_on(equal).detectable > 0
+    assert 0 < verdict_on(equal).detectable < 0.01
+
+
+def test_the_pair_that_decides_a_question_is_tested_alone_by_other_clusters(rng):
+    """Ten slides tell a large difference where one pair a question is tested, and no small one."""
+    labels = np.repeat(np.arange(10), [27, 15, 12, 7, 7, 7, 6, 5, 5, 5])
+    tables = {
+        ("gain", share, "", ""): pd.DataFrame(
+            rng.normal(size=(96, 3)), columns=["good", "poor", "random"]
+        )
+        for share in (0.1, 0.2, 0.3)
+    }
+    tables["gain", 0.1, "", ""]["good"] += 3
+    tables["gain", 0.3, "", ""]["poor"] = np.nan
+    scores = scores_of(tables)
+    found = statistics.verdicts(scores, BETTER, ["random"], by=statistics.QUESTION)
+    p = statistics.confirmed(scores, found, BETTER, dict(enumerate(labels)))
+    assert found.verdict.tolist() == ["method", "undecided", "no sample"]
+    assert p[0] < 0.02 and p[1] > 0.05 and np.isnan(p[2])
+
+
+def test_what_is_left_out_of_a_verdict_is_tested_with_the_others(rng):
+    """The control that wins by construction, and the method that asks what the metric asks."""
+    values = planted(rng, good=1, asking=2, random=0, blank=3)
+    scores = scores_of({HALF: values})
+
+    def verdict(**left_out):
+        return statistics.verdicts(scores, BETTER, ["random", "blank"], **left_out).iloc[0]
+
+    assert verdict().verdict == "control" and verdict().beating == ["blank"]
+    assert verdict(left_out={"loss": ["blank"]}).verdict == "control"
+    without = verdict(left_out={HALF[0]: ["blank"]})
+    assert without.beating == ["asking", "good"] and without.best_control == "random"
+    least = verdict(left_out={HALF[0]: ["blank", "asking"]})
+    assert least.beating == ["good"] and least.told == 0
+    everything, _ = statistics.told_apart([values], [None])
+    assert least.p == everything[0].loc["good", "random"]
 
 
 def test_a_method_that_is_no_better_than_random_is_named(rng):

@@ -56,6 +56,9 @@ METRICS = {
 }
 # fmt: on
 
+# Controls that have the best value of a metric whatever the network: a map that is nowhere above its lowest
+# point is the smallest, one that asks nothing of its input is the same for the input times the map.
+BY_CONSTRUCTION = {"complexity": ("constant",), "coherency": ("center",)}
 NEEDS_AGAIN = ("coherency", "adcc")
 # What the areas are the areas under: the confidence at each share of the points, a row each.
 CURVES = {"insertion": faithfulness.inserted, "deletion": faithfulness.deleted}

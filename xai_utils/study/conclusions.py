@@ -12,37 +12,39 @@ import numpy as np
 from xai_utils.study.statistics import LEVEL, SETTING, difference, label
 from xai_utils.study.wording import chance, listed, printed, some
 
-UNMARKED = "Of the methods that do not ask what the metric asks"
+UNMARKED = "Without the methods that ask what the metric asks,"
 
 
 def on_questions(verdicts, without):
     """How many questions methods answer better than every control, how many controls, how many neither."""
     (method, control, undecided), others = _verdict_counts(verdicts), _verdict_counts(without)
     return (
-        f"Of {_questions(len(verdicts))} a method beats every control in {method}, a control beats every "
-        f"method in {control}, and {undecided} stay{'s' if undecided == 1 else ''} undecided. {UNMARKED} "
-        f"alone, it is {listed(others)}."
+        f"Of {_questions(len(_asked(verdicts)))} a method beats every control in {method}, a control beats "
+        f"every method in {control}, and {undecided} stay{'s' if undecided == 1 else ''} undecided. {UNMARKED} "
+        f"these numbers are {listed(others)}."
     )
 
 
+def _asked(verdicts):
+    """The questions that any sample answers."""
+    return verdicts[verdicts.verdict != "no sample"]
+
+
 def _verdict_counts(verdicts):
-    """Method, control, and the rest."""
-    method, control = ((verdicts.verdict == name).sum() for name in ("method", "control"))
-    return method, control, len(verdicts) - method - control
+    """Method, control, undecided."""
+    return [int((verdicts.verdict == name).sum()) for name in ("method", "control", "undecided")]
 
 
 def on_winner(verdicts, titles, without=None):
     """Which methods beat every control, and in how many questions."""
-    total, best = _questions(len(verdicts)), _wins(verdicts, titles)
-    told = (
-        f"Every control is beaten by {best}, of {total}."
-        if best
-        else f"No method beats every control in any of {total}."
-    )
-    if without is None or not best:
+    total, best = _questions(len(_asked(verdicts))), _wins(verdicts, titles)
+    if not best:
+        return f"No method beats every control in any of {total}."
+    told = f"Every control is beaten by {best}, of {total}."
+    if without is None:
         return told
     best = _wins(without, titles)
-    return f"{told} {UNMARKED}: {f'by {best}' if best else 'by none in any'}."
+    return f"{told} {UNMARKED} {f'these are {best}' if best else 'there is none'}."
 
 
 def _wins(verdicts, titles):
@@ -79,10 +81,11 @@ def _pair(verdict, titles, turned=False):
 def on_random(verdicts, titles):
     """Which methods do not beat a random map, and in how many questions."""
     failed = Counter(name for names in verdicts.not_better_than_random for name in names)
+    asked = _questions(len(_asked(verdicts)))
     if not failed:
-        return f"In each of {_questions(len(verdicts))} every method is found better than a random map."
+        return f"In each of {asked} every method is found better than a random map."
     ordered = some((f"{titles[name]} in {count}" for name, count in failed.most_common()), 8)
-    return f"Not found better than a random map, of {_questions(len(verdicts))}: {ordered}."
+    return f"Not found better than a random map, of {asked}: {ordered}."
 
 
 def on_power(verdicts):
@@ -100,18 +103,17 @@ def on_power(verdicts):
     )
 
 
-def on_coarser(verdicts, coarser, units):
-    """Which verdicts change where larger ``units`` are drawn and tested together."""
-    asked = zip(verdicts.metric, verdicts.fraction, verdicts.verdict, coarser.verdict)
-    changed = [
-        f"{label((metric, fraction, '', ''))} (from {before} to {after})"
-        for metric, fraction, before, after in asked
-        if before != after
-    ]
-    told = f": {some(changed)}" if changed else ""
+def on_units(verdicts, p, number, units):
+    """Which of the decided questions stay so where larger ``units`` are drawn and tested together, of which
+    there are ``number``; ``p`` ``(n,)`` are those of :func:`statistics.confirmed`."""
+    decided = verdicts.verdict.isin(("method", "control"))
+    lost = verdicts[decided & ~(p < LEVEL)]
+    names = [label((row.metric, row.fraction, "", "")) for row in lost.itertuples()]
+    told = f", not in {some(names)}" if names else ""
     return (
-        f"With whole {units} drawn and tested, of which there are {coarser.clusters.max()}, "
-        f"{len(changed)} of {len(verdicts)} verdicts change{told}."
+        f"With whole {units} in the place of parent images, of which there are {number}, the best method and the "
+        f"best control are told apart in {decided.sum() - len(lost)} of the {decided.sum()} decided "
+        f"questions{told}. So few {units} give no p-value below {2.0 ** (1 - number):.2g}."
     )
 
 

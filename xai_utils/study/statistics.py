@@ -5,8 +5,7 @@ from itertools import combinations
 import krippendorff
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
-from scipy.stats import kendalltau, nct, rankdata
+from scipy.stats import kendalltau, rankdata
 
 from xai_utils.metrics.sanity import centred_ranks, rank_correlation
 from xai_utils.models import batches
@@ -248,11 +247,12 @@ def told_apart(tables, clusters):
     return p_values, float(np.quantile(largest, 1 - LEVEL))
 
 
-def verdicts(scores, higher_is_better, controls, clusters=None, by=SETTING):
+def verdicts(scores, higher_is_better, controls, clusters=None, by=SETTING, left_out=None):
     """What each setting, or with ``by=QUESTION`` each question, says of methods and controls: a row each.
 
     ``higher_is_better`` is ``{metric: bool}``; ``controls`` names the maps that know nothing of the
-    network, ``"random"`` among them. A value of an item is the mean over its settings of the question; an
+    network, ``"random"`` among them; ``left_out``, ``{metric: names}``, are those of both that are tested
+    with the others and of which the verdict says nothing. A value of an item is the mean over its settings of the question; an
     item counts if it has all of them for every method and control. Means and differences are over items;
     all tests of the table are one family, see :func:`told_apart`. Columns, after those of ``by``:
 
@@ -275,7 +275,10 @@ def verdicts(scores, higher_is_better, controls, clusters=None, by=SETTING):
     p_values, critical = told_apart(usable, groups) if usable else ([], np.nan)
     known, rows = iter(zip(groups, p_values)), []
     for key, sign, count, own in found:
-        row = _verdict(sign * own, sign, controls, *next(known), critical) if len(own) else NO_VERDICT
+        row = NO_VERDICT
+        if len(own):
+            seen = own.drop(columns=(left_out or {}).get(key[0], []), errors="ignore")
+            row = _verdict(sign * seen, sign, controls, *next(known), critical)
         rows.append({**dict(zip(by, key)), **row, "settings": count, "samples": len(own)})
     return pd.DataFrame(rows, columns=[*by, *VERDICT])
 
@@ -315,18 +318,50 @@ def _verdict(values, sign, controls, groups, p_values, critical):
 
 
 def _detectable(values, methods, controls, groups, critical):
-    """The difference of a method and a control that is found with a probability of 0.8, by Student's
-    noncentral t: the median over the pairs; infinite where none can be found."""
-    sums = values.groupby(np.arange(len(values)) if groups is None else groups).sum()
-    number = len(sums)
-    if critical**2 >= number * (1 - 1e-6) or 2.0 ** (1 - number) >= LEVEL:  # the chance of equal signs
+    """The difference of a method and a control that the test finds with a probability of 0.8: the median
+    over the pairs; infinite where it can find none.
+
+    Each pair's cluster sums are those observed, less what the mean of the other clusters makes of them, their
+    signs flipped at random as under the null, and the difference added to every sample.
+    """
+    by_cluster = values.groupby(np.arange(len(values)) if groups is None else groups)
+    sums, sizes = by_cluster.sum(), by_cluster.size().to_numpy(float)
+    squares, number = sizes @ sizes, len(sums)
+    highest = sizes.sum() / np.sqrt(squares)  # that the statistic can be, if all samples differ alike
+    if 2.0 ** (1 - number) >= LEVEL or highest <= critical * (1 + 1e-6):
         return np.inf
-    student = critical * np.sqrt((number - 1) / (number - critical**2))
-    shift = brentq(lambda shift: nct.sf(student, number - 1, shift) - POWER, 0, 2 * student + 10)
-    errors = [
-        (sums[m] - sums[c]).std() * np.sqrt(number) / len(values) for m in methods for c in controls
+    pairs = np.stack([sums[m] - sums[c] for m in methods for c in controls], axis=1)
+    pairs -= np.outer(sizes, pairs.sum(axis=0) / sizes.sum())
+    pairs /= 1 - sizes[:, np.newaxis] / sizes.sum()  # so that the mean is that of the others
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (1000, number))
+    noise, slope, spread = signs @ pairs, signs @ (pairs * sizes[:, np.newaxis]), (pairs**2).sum(axis=0)
+
+    def is_enough(shift):
+        scale = spread + 2 * shift * slope + (shift**2 + NEGLIGIBLE**2) * squares
+        return np.mean(noise + shift * sizes.sum() > critical * np.sqrt(scale), axis=0) >= POWER
+
+    low, high = np.zeros(pairs.shape[1]), 1e3 * np.sqrt(spread / squares) + 1.0
+    never = ~is_enough(high)
+    for _ in range(60):
+        middle = (low + high) / 2
+        enough = is_enough(middle)
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return float(np.median(np.where(never, np.inf, high)))
+
+
+def confirmed(scores, verdicts, higher_is_better, clusters, by=QUESTION):
+    """The p-values ``(n,)`` that the best method and the best control of each of ``verdicts`` are alike, by
+    other ``clusters`` than those that these were found with; the pairs are one family. NaN where no sample
+    counts."""
+    found = _tables(scores, higher_is_better, by)
+    tables = [
+        own.dropna()[[row.best, row.best_control]] if row.samples else None
+        for row, (_, _, _, own) in zip(verdicts.itertuples(), found)
     ]
-    return float(shift * np.median(errors))
+    usable = [own for own in tables if own is not None]
+    tests, _ = told_apart(usable, [_clusters_of(own.index, clusters) for own in usable])
+    known = iter(tests)
+    return np.array([np.nan if own is None else next(known).iloc[0, 1] for own in tables])
 
 
 def gains(scores, setting, higher_is_better, controls, clusters=None):

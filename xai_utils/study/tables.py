@@ -7,7 +7,7 @@ that are not independent, see :func:`xai_utils.study.statistics.summarize`.
 import pandas as pd
 
 from xai_utils.attributions import CONTROL_NAMES, MARKED, METHODS, TITLES
-from xai_utils.metrics import HIGHER_IS_BETTER, faithfulness
+from xai_utils.metrics import BY_CONSTRUCTION, HIGHER_IS_BETTER, METRICS, faithfulness
 from xai_utils.study import conclusions, statistics
 
 
@@ -20,14 +20,24 @@ def read(scores, clusters=None):
 
 def judged(scores, clusters=None):
     """The verdicts on the questions, the same without the methods that ask what the metrics ask, and the
-    former with the agreement of the samples as a table to show."""
+    former with the agreement of the samples as a table to show. Controls that have the best value of a
+    metric by construction are left out of its verdict."""
     asking = [name for name, method in METHODS.items() if method.masking]
     verdicts, without = (
-        statistics.verdicts(own, HIGHER_IS_BETTER, CONTROL_NAMES, clusters, statistics.QUESTION)
-        for own in (scores, scores[~scores.method.isin(asking)])
-    )
+        statistics.verdicts(
+            scores, HIGHER_IS_BETTER, CONTROL_NAMES, clusters, statistics.QUESTION,
+            left_out={name: [*more, *BY_CONSTRUCTION.get(name, [])] for name in METRICS},
+        )
+        for more in ([], asking)
+    )  # fmt: skip
     alpha = statistics.consistency(scores, HIGHER_IS_BETTER, CONTROL_NAMES, statistics.QUESTION).alpha
     return verdicts, without, conclusions.verdicts_table(verdicts.assign(alpha=alpha), MARKED)
+
+
+def by_units(scores, verdicts, clusters, units):
+    """What of the verdicts on the questions remains where larger ``units`` are the clusters, in words."""
+    p = statistics.confirmed(scores, verdicts, HIGHER_IS_BETTER, clusters)
+    return conclusions.on_units(verdicts, p, len(set(clusters.values())), units)
 
 
 def drops(summary):
