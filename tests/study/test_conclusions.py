@@ -137,16 +137,21 @@ STEP_TITLES = {"grad_cam": "Grad-CAM", "integrated_gradients": "IG"}
 
 
 def gaps(
-    integrated, grad_cam, p=(0.01, 0.01, 0.01), increases=(0.5, 0.1), increase_p=0.5, beaten=(True,) * 3
+    integrated,
+    grad_cam,
+    p=(0.01, 0.01, 0.01),
+    increases=(0.5, 0.1),
+    increase_p=0.5,
+    random_is=("worse",) * 3,
 ):
     """Three steps: drop rates and p-values at each, and the same increase rates at all."""
     rows = [
         (step, "drop_rate", ig, cam, ig - cam, chance, worse)
-        for step, ig, cam, chance, worse in zip("abc", integrated, grad_cam, p, beaten)
+        for step, ig, cam, chance, worse in zip("abc", integrated, grad_cam, p, random_is)
     ]
     ig, cam = increases
-    rows += [(step, "increase_rate", ig, cam, ig - cam, increase_p, False) for step in "abc"]
-    columns = ["step", "metric", "integrated_gradients", "grad_cam", "gap", "p", "beaten"]
+    rows += [(step, "increase_rate", ig, cam, ig - cam, increase_p, "") for step in "abc"]
+    columns = ["step", "metric", "integrated_gradients", "grad_cam", "gap", "p", "random_is"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -156,11 +161,12 @@ def gaps(
         (
             gaps([0.9, 0.5, 0.45], [0.2, 0.2, 0.3]),
             [
-                "rates are 0.900 for IG, 0.200 for Grad-CAM, 0.500 for IG and 0.100 for Grad-CAM",
+                "setting IG has a drop rate of 0.900 and an increase rate of 0.500 and Grad-CAM has a drop "
+                "rate of 0.200",
                 "for IG at “b” (0.900 to 0.500)",
                 "by drop, IG in 0 and Grad-CAM in 3; by increase, IG in 0 and Grad-CAM in 0",
                 "at no step do both find something.",
-                "not found worse than both methods in 0.",
+                "by drop, worse than both methods at 3 and better than both at 0; by increase, worse",
             ],
         ),
         (gaps([0.9, 0.1, 0.1], [0.2, 0.2, 0.3]), ["by drop, IG in 2 and Grad-CAM in 1"]),
@@ -172,8 +178,8 @@ def gaps(
             ],
         ),
         (
-            gaps([0.9, 0.5, 0.45], [0.2, 0.2, 0.3], beaten=(True, False, False)),
-            ["not found worse than both methods in 2 (“b” and “c”)."],
+            gaps([0.9, 0.5, 0.45], [0.2, 0.2, 0.3], random_is=("worse", "", "better")),
+            ["by drop, worse than both methods at 1 and better than both at 1;"],
         ),
     ],
 )

@@ -64,29 +64,71 @@ def test_a_network_that_looks_nowhere_loses_nothing(tiles, output):
     confidence = softmax(np.arange(8) / 2).max()
     assert table.confidence.tolist() == pytest.approx([confidence] * 2)
     assert table.calibration_error.tolist() == pytest.approx([confidence - 0.125] * 2)
-    assert (table[["random", "grad_cam", "integrated_gradients", "gap"]] == 0).all(axis=None)
-    assert (table.p == 1).all()
+    of_zero = ["random", "blocks", "grad_cam", "integrated_gradients", "gap", "change"]
+    assert (table[of_zero] == 0).all(axis=None)
+    assert (table[["p", "change_p"]] == 1).all(axis=None)
+
+
+def test_a_network_that_averages_blocks_answers_to_blocks():
+    """Blocks of three by three, cut off where the map ends."""
+    maps = RNG.random((2, 8, 7))
+    blocks = disagreement.random_blocks(maps)
+    assert blocks.shape == maps.shape and len(np.unique(blocks[0])) == 9
+    assert (blocks[0, :3, 3:6] == maps[0, 0, 3]).all() and (blocks[1, 6:, 6:] == maps[1, 6, 6]).all()
+
+
+def test_what_changes_between_networks_is_tested_beside_the_methods(tiles, output, monkeypatch):
+    """Planted drops of eight tiles: a network loses all to a random map, another nothing."""
+
+    def drops(model, own, options, number):
+        names = [*disagreement.PAIR, "random", "blocks"]
+        items = pd.Index(own.names[:8], name="item")
+        return pd.DataFrame({name: options[name] + 0.01 * np.arange(8) for name in names}, index=items)
+
+    monkeypatch.setattr(disagreement, "drops", drops)
+    levels = {"integrated_gradients": 0.5, "grad_cam": 0.2, "random": 0.1, "blocks": 0.3}
+    every = {
+        "course": (vgg7(), tiles, levels),
+        "ours": (vgg7(), tiles, levels | {"grad_cam": 0.5, "random": 0.9}),
+    }
+    table = disagreement.compared(every, 1, dict(zip(tiles.names, range(16)))).set_index("network")
+    course, ours = table.loc["course"], table.loc["ours"]
+    assert (course.gap, course.low, course.high) == pytest.approx((0.3, 0.3, 0.3)) and course.p < 0.05
+    assert ours.gap == pytest.approx(0, abs=1e-9) and ours.p == 1
+    assert ours[["change", "change_low", "change_high"]].tolist() == pytest.approx([0.8] * 3)
+    assert ours.change_p < 0.05 and course.change == 0 and course.change_p == 1
 
 
 def planted(**changes):
     """Seven networks and their random drops; on the course's Grad-CAM is ahead, on ours the other."""
     rows = pd.DataFrame(disagreement.TITLES.items(), columns=["network", "title"])
     rows["random"] = [0.1, 0.2, 0.6, 0.5, 0.35, 0.62, 0.12]
+    rows["blocks"] = rows.random / 2
     rows["gap"], rows["p"] = [0.3, 0.0, -0.2, 0.0, 0.0, 0.0, 0.0], [0.01, 0.5, 0.02, 1, 1, 1, 1]
+    before = rows.network.map(disagreement.BEFORE).fillna(rows.network)
+    rows["change"] = rows.random - rows.set_index("network").random[before].to_numpy()
+    rows = rows.assign(change_low=rows.change - 0.1, change_high=rows.change + 0.1, change_p=0.01)
     return rows.assign(**changes)
 
 
-def test_what_closes_the_distance_is_told_in_shares():
-    said = conclusions.on_networks(planted(), {"grad_cam": "CAM", "integrated_gradients": "IG"})
-    assert "0.100 on the course's network and of 0.600 on ours" in said
-    assert "larger tiles 20 % (0.600 to 0.500), the course's confidence 50 % (0.600 to 0.350)" in said
-    assert "black in the training 100 % (0.620 to 0.120)" in said
+SHORT = {"grad_cam": "CAM", "integrated_gradients": "IG"}
+
+
+def test_each_change_is_told_with_what_it_makes_of_a_random_map():
+    said = conclusions.on_networks(planted(), SHORT)
     assert (
-        "CAM has the lower drop on the course's network; IG has the lower drop on our network" in said
+        "0.100 on the course's network and of 0.600 on ours (difference +0.500 [+0.400, +0.600]" in said
     )
-    assert "No difference is found on the course's, tiles as they are, ours, tiles as large" in said
+    assert "On larger tiles ours has 0.500 (difference −0.100 [−0.200, +0.000], p = 0.01)" in said
+    assert "with the course's confidence 0.350 (difference −0.250 [" in said
+    assert "black it has 0.120, where the same training without has 0.620 (difference −0.500" in said
+    assert "the course's network has 0.050 and ours 0.300." in said
+    assert said.endswith(
+        "told apart on 2 of the 7 networks. CAM has the lower drop on the course's network. IG has the lower "
+        "drop on our network."
+    )
 
 
 def test_no_method_is_ahead_where_no_test_finds_it():
-    said = conclusions.on_networks(planted(p=0.2), {"grad_cam": "CAM", "integrated_gradients": "IG"})
-    assert "neither is ahead anywhere" in said and "lower drop on" not in said
+    said = conclusions.on_networks(planted(p=0.2), SHORT)
+    assert said.endswith("told apart on 0 of the 7 networks.")

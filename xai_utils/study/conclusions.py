@@ -157,8 +157,10 @@ def on_steps(gaps, titles):
         gaps[gaps.metric == f"{rate}_rate"].set_index("step").loc[order]
         for rate in ("drop", "increase")
     )
-    first = listed(
-        f"{own.iloc[0][name]:.3f} for {titles[name]}" for own in (drops, increases) for name in pair
+    first = " and ".join(
+        f"{titles[name]} has a drop rate of {drops.iloc[0][name]:.3f} and an increase rate of "
+        f"{increases.iloc[0][name]:.3f}"
+        for name in pair
     )
     moved = listed(_largest_move(drops[name], titles[name]) for name in pair)
     ahead = {
@@ -179,12 +181,14 @@ def on_steps(gaps, titles):
         if both.any()
         else "at no step do both find something"
     )
-    lost = [step for step in order if not drops.beaten[step]]
+    random = "; ".join(
+        f"by {rate}, worse than both methods at {(own.random_is == 'worse').sum()} and better than both at "
+        f"{(own.random_is == 'better').sum()}"
+        for rate, own in (("drop", drops), ("increase", increases))
+    )
     return (
-        f"In the published setting the drop and the increase rates are {first}. The largest change of a drop "
-        f"rate is {moved}. Of the {len(order)} steps the tests find ahead, {told}; {alike}. "
-        f"By drop a random map is not found worse than both methods in {len(lost)}"
-        + (f" ({_steps(lost)})." if lost else ".")
+        f"In the published setting {first}. The largest change of a drop rate is {moved}. Of the {len(order)} "
+        f"steps the tests find ahead, {told}; {alike}. A random map they find, {random}."
     )
 
 
@@ -272,34 +276,32 @@ def _found(found):
 
 
 def on_networks(table, titles):
-    """What a random map and the two methods cost each network, and which difference between the course's
-    network and ours explains how much.
+    """What a random map and the two methods cost the course's network and ours, and which difference between
+    these changes it.
 
     ``table`` as :func:`xai_utils.study.disagreement.compared` gives it.
     """
     rows = table.set_index("network")
-    drop = rows.random
-    distance = drop.ours - drop.course
-    changes = {"larger tiles": ("ours", "large"), "the course's confidence": ("ours", "unsure")}
-    changes["black in the training"] = ("short", "blackened")
-    closed = listed(
-        f"{what} {printed(100 * (drop[before] - drop[after]) / distance, '.0f')} % "
-        f"({drop[before]:.3f} to {drop[after]:.3f})"
-        for what, (before, after) in changes.items()
-    )
+
+    def change(name):
+        return _found(rows.loc[name, ["change", "change_low", "change_high", "change_p"]].tolist())
+
     ahead = np.where(rows.p >= LEVEL, "", np.where(rows.gap > 0, "grad_cam", "integrated_gradients"))
-    order = "; ".join(
-        f"{titles[name]} has the lower drop on {listed(rows.title[ahead == name])}"
+    order = "".join(
+        f" {titles[name]} has the lower drop on {listed(rows.title[ahead == name])}."
         for name in ("grad_cam", "integrated_gradients")
         if (ahead == name).any()
     )
-    neither = rows.title[ahead == ""]
-    told = f" No difference is found on {listed(neither)}." if len(neither) else ""
     return (
-        f"A random map has a drop rate of {drop.course:.3f} on the course's network and of {drop.ours:.3f} on "
-        f"ours. Of that distance, one change at a time closes: {closed}. On tiles as they are the "
-        f"course's network drops {drop.course_small:.3f}. Of the two methods, "
-        f"{order or 'neither is ahead anywhere'}.{told}"
+        f"A random map has a drop rate of {rows.random.course:.3f} on the course's network and of "
+        f"{rows.random.ours:.3f} on ours ({change('ours')}). On smaller tiles the course's network has "
+        f"{rows.random.course_small:.3f} ({change('course_small')}). On larger tiles ours has "
+        f"{rows.random.large:.3f} ({change('large')}), with the course's confidence {rows.random.unsure:.3f} "
+        f"({change('unsure')}). Trained with black it has {rows.random.blackened:.3f}, where the same training "
+        f"without has {rows.random.short:.3f} ({change('blackened')}). With random blocks in the place of "
+        f"pixels, as large as ours averages, the course's network has {rows.blocks.course:.3f} and ours "
+        f"{rows.blocks.ours:.3f}. Grad-CAM and Integrated Gradients are told apart on {(ahead != '').sum()} of "
+        f"the {len(rows)} networks.{order}"
     )
 
 

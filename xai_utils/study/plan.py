@@ -507,9 +507,10 @@ def train_signals(profile):
 
 
 def train_tiles(profile):
-    """The VGG-7, where the profile asks for it: every seed and every fold."""
+    """The VGG-7, where the profile asks for it: every seed and every fold, and without and with black."""
     samples.tissue_network(profile)
-    samples.tissue_folds(profile)
+    if samples.tissue_folds(profile):
+        samples.blackened_networks(profile)
 
 
 TRAININGS = {SIGNALS: train_signals, TILES: train_tiles, PICTURES: pictures.train_pictures}

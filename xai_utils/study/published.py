@@ -241,8 +241,8 @@ def gaps_of_steps(scores, dataset, clusters=None):
     rate at each of :data:`STEPS`; a method that a step does not concern is as it was in the one before.
 
     One row a step and rate: step, metric, integrated_gradients, grad_cam and random, their means; gap, the
-    first less the second, with low, high and p; and beaten, whether a test finds both better than the
-    random map. The tests of the whole table are one family; ``clusters`` as in :func:`table_of_steps`.
+    first less the second, with low, high and p; and random_is, "worse" where tests find both methods better
+    than the random map, "better" where they find both worse, else "". The tests of the whole table are one family; ``clusters`` as in :func:`table_of_steps`.
     """
     values = scores.pivot(index="item", columns=["method", *SETTING], values="value")
     groups = None if clusters is None else [clusters[item] for item in values.index]
@@ -259,10 +259,11 @@ def gaps_of_steps(scores, dataset, clusters=None):
     low, high = bootstrap_interval(between, groups)
     table = pd.DataFrame(rows).assign(gap=between.mean(axis=0), low=low, high=high)
     sign = table.metric.map({"drop_rate": -1, "increase_rate": 1})
-    better = [sign * (table[name] - table.random) > 0 for name in (SOUND, CAM)]
-    found = [[p.loc[name, "random"] < LEVEL for p in tests] for name in (SOUND, CAM)]
-    beaten = np.logical_and.reduce([*better, *found])
-    return table.assign(p=[p.loc[SOUND, CAM] for p in tests], beaten=beaten)
+    told = np.array([[p.loc[name, "random"] < LEVEL for p in tests] for name in (SOUND, CAM)])
+    above = np.array([sign * (table[name] - table.random) > 0 for name in (SOUND, CAM)])
+    worse, better = ((told & way).all(axis=0) for way in (above, ~above))
+    random_is = np.select([worse, better], ["worse", "better"], "")
+    return table.assign(p=[p.loc[SOUND, CAM] for p in tests], random_is=random_is)
 
 
 def recorded(dataset, name):
