@@ -207,29 +207,32 @@ def _steps(names):
     return listed(f"“{name}”" for name in names)
 
 
-def on_seeds(drops, rankings, likeness, across, pair, titles):
+def on_seeds(drops, rankings, without, likeness, across, pair, titles):
     """How far what is said of the methods depends on the seed from which the network was trained.
 
     ``drops``, ``rankings`` and ``likeness`` are tables of :mod:`xai_utils.study.statistics`, of methods
-    without controls; ``across`` is how alike the maps of the ``pair`` of methods are on one network.
+    without controls, ``without`` the rankings of those that do not ask what the metric asks; ``across`` is
+    how alike the maps of the ``pair`` of methods are on one network.
     """
     first, second = pair
-    number, settings = len(drops.index.unique("seed")), len(drops.index.unique("setting"))
-    ahead = (drops[first] < drops[second]).groupby("setting").sum()
-    best = drops.idxmin(axis=1).groupby("setting").nunique()
+    number, asked = len(drops.index.unique("seed")), len(drops.index.unique("question"))
+    ahead = (drops[first] < drops[second]).groupby("question").sum()
+    best = drops.idxmin(axis=1).groupby("question").nunique()
     alike = likeness.groupby("method").correlation.median().sort_values()
     own = listed(f"{printed(alike[name], '.2f')} for {titles[name]}" for name in pair)
     return (
         f"Kendall's correlation of the orders of {drops.shape[1]} methods, by mean drop rate, on the "
         f"networks of two seeds is {printed(rankings.tau.median(), '.2f')} in the median over "
-        f"{settings} settings and the pairs of {number} seeds, {printed(rankings.tau.min(), '.2f')} at "
-        f"worst. In {(best == 1).sum()} of the settings all seeds have the same best method. "
-        f"{titles[first]} has the lower mean with every seed in {(ahead == number).sum()} of them, "
-        f"{titles[second]} in {(ahead == 0).sum()}; in {((ahead > 0) & (ahead < number)).sum()} the seed "
-        f"decides. The maps of two seeds for a sample have a median rank correlation of {own}, where the "
-        f"two methods on one network have {printed(across, '.2f')}. Of all methods, "
-        f"{titles[alike.index[-1]]} depends least on the seed ({printed(alike.iloc[-1], '.2f')}), "
-        f"{titles[alike.index[0]]} most ({printed(alike.iloc[0], '.2f')})."
+        f"{_questions(asked)} and the pairs of {number} seeds, {printed(rankings.tau.min(), '.2f')} at "
+        f"worst; without those that ask what the metric asks, {printed(without.tau.median(), '.2f')} and "
+        f"{printed(without.tau.min(), '.2f')}. Untested, over means alone: in {(best == 1).sum()} of the "
+        f"questions all seeds have the same best method, {titles[first]} has the lower mean with every seed in "
+        f"{(ahead == number).sum()}, {titles[second]} in {(ahead == 0).sum()}, and in "
+        f"{((ahead > 0) & (ahead < number)).sum()} the seed decides. The maps of two seeds for a sample have a "
+        f"median rank correlation of {own}, where the two methods on one network have "
+        f"{printed(across, '.2f')}. Of all methods, it is highest for {titles[alike.index[-1]]} "
+        f"({printed(alike.iloc[-1], '.2f')}) and lowest for {titles[alike.index[0]]} "
+        f"({printed(alike.iloc[0], '.2f')})."
     )
 
 

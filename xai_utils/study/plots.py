@@ -341,7 +341,7 @@ def score_grid(table, marked):
 def seeds(drops, likeness, titles):
     """What depends on the seed: the mean drop rate of every seed, and how alike the maps of two are.
 
-    ``drops`` has a row a seed and setting and a column a method; the mean over the settings is drawn, a
+    ``drops`` has a row a seed and question and a column a method; the mean over the questions is drawn, a
     dot a seed. ``likeness`` has a row a method and pair of seeds; a dot a pair.
     """
     means = drops.groupby("seed", sort=False).mean()
@@ -355,7 +355,7 @@ def seeds(drops, likeness, titles):
         found = own.loc[[method]]
         axes[1].plot(found, [place] * len(found), "o", color="black", markersize=3, alpha=0.6)
     axes[0].set(yticks=range(len(order)), yticklabels=[titles[name] for name in order])
-    axes[0].set(xlabel="mean drop rate over the settings")
+    axes[0].set(xlabel="mean drop rate over the questions")
     axes[1].set(xlabel="rank correlation of the maps of two seeds", xlim=(-0.3, 1.02))
     for axis in axes:
         axis.grid(axis="y", color="0.9")

@@ -52,25 +52,27 @@ def extremes(agreement):
 
 
 def seed_drops(scores):
-    """The mean drop rates of several seeds: a row a seed and setting, a column a method.
+    """The mean drop rates of several seeds: a row a seed and question, a column a method.
 
-    ``scores`` has a column ``seed``, as :func:`xai_utils.study.plan.by_seed` gives it.
+    ``scores`` has a column ``seed``, as :func:`xai_utils.study.plan.by_seed` gives it; the mean is over the
+    samples and the fills.
     """
-    rows = scores.assign(setting=[label(key) for key in scores[SETTING].itertuples(index=False)])
-    return rows.pivot_table("value", ["seed", "setting"], "method", sort=False)
+    keys = scores[QUESTION].itertuples(index=False)
+    rows = scores.assign(question=[label((*key, "", "")) for key in keys])
+    return rows.pivot_table("value", ["seed", "question"], "method", sort=False)
 
 
 def seed_rankings(drops):
-    """Kendall's tau between the rankings of the methods by two seeds: a row a setting and pair.
+    """Kendall's tau between the rankings of the methods by two seeds: a row a question and pair.
 
-    ``drops`` is the table of :func:`seed_drops`. Columns: setting, first, second, tau.
+    ``drops`` is the table of :func:`seed_drops`. Columns: question, first, second, tau.
     """
     seeds, rows = drops.index.unique("seed"), []
-    for setting, own in drops.groupby("setting", sort=False):
-        own = own.droplevel("setting")
+    for question, own in drops.groupby("question", sort=False):
+        own = own.droplevel("question")
         for first, second in combinations(seeds, 2):
             tau = kendalltau(own.loc[first], own.loc[second]).statistic
-            rows.append({"setting": setting, "first": first, "second": second, "tau": tau})
+            rows.append({"question": question, "first": first, "second": second, "tau": tau})
     return pd.DataFrame(rows)
 
 
