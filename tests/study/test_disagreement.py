@@ -9,6 +9,7 @@ from xai_utils.data import Samples
 from xai_utils.models import predict
 from xai_utils.networks.architectures import vgg7
 from xai_utils.study import conclusions, disagreement
+from xai_utils.study.samples import SampleSet
 
 RNG = np.random.default_rng(0)
 
@@ -18,9 +19,10 @@ def network():
     """Random weights, of which the last are large, so that the network is sure."""
     model = vgg7()
     weights = [RNG.normal(0, 0.1, w.shape) for w in model.get_weights()]
-    weights[0], weights[1] = np.zeros(3), np.ones(3)  # mean and variance of the channels
+    weights[0], weights[1] = np.full(3, 0.4), np.full(3, 0.05)  # mean and variance of the channels
     weights[-2] = RNG.normal(0, 30, weights[-2].shape)
     model.set_weights([np.asarray(w, np.float32) for w in weights])
+    model.get_layer("normalization").finalize_state()
     return model
 
 
@@ -57,9 +59,12 @@ def test_a_network_that_looks_nowhere_loses_nothing(tiles, output):
     weights = [0 * w for w in constant.get_weights()]
     weights[1], weights[-1] = weights[1] + 1, np.arange(8) / 2
     constant.set_weights(weights)
-    every = {name: (constant, tiles, {}) for name in ("course", "ours")}
+    every = dict.fromkeys(("course", "ours"), (constant, tiles))
+    few = tiles.take(np.arange(0, 16, 2))
+    views = {name: (lambda: constant, few) for name in every}
+    own = SampleSet("hmt", constant, few, few.y, {}, views=views)
     clusters = {name: place // 4 for place, name in enumerate(tiles.names)}
-    table = disagreement.compared(every, 1, clusters).set_index("network")
+    table = disagreement.compared(every, disagreement.drops(own), clusters).set_index("network")
     assert table.accuracy.tolist() == [0.125, 0.125] and (table.samples == 8).all()
     confidence = softmax(np.arange(8) / 2).max()
     assert table.confidence.tolist() == pytest.approx([confidence] * 2)
@@ -77,21 +82,18 @@ def test_a_network_that_averages_blocks_answers_to_blocks():
     assert (blocks[0, :3, 3:6] == maps[0, 0, 3]).all() and (blocks[1, 6:, 6:] == maps[1, 6, 6]).all()
 
 
-def test_what_changes_between_networks_is_tested_beside_the_methods(tiles, output, monkeypatch):
+def test_what_changes_between_networks_is_tested_beside_the_methods(tiles, output):
     """Planted drops of eight tiles: a network loses all to a random map, another nothing."""
 
-    def drops(model, own, options, number):
-        names = [*disagreement.PAIR, "random", "blocks"]
-        items = pd.Index(own.names[:8], name="item")
-        return pd.DataFrame({name: options[name] + 0.01 * np.arange(8) for name in names}, index=items)
+    def drops(**levels):
+        rows = {name: level + 0.01 * np.arange(8) for name, level in levels.items()}
+        return pd.DataFrame(rows, index=pd.Index(tiles.names[:8], name="item"))
 
-    monkeypatch.setattr(disagreement, "drops", drops)
     levels = {"integrated_gradients": 0.5, "grad_cam": 0.2, "random": 0.1, "blocks": 0.3}
-    every = {
-        "course": (vgg7(), tiles, levels),
-        "ours": (vgg7(), tiles, levels | {"grad_cam": 0.5, "random": 0.9}),
-    }
-    table = disagreement.compared(every, 1, dict(zip(tiles.names, range(16)))).set_index("network")
+    tables = {"course": drops(**levels), "ours": drops(**levels | {"grad_cam": 0.5, "random": 0.9})}
+    every = {name: (vgg7(), tiles) for name in tables}
+    clusters = dict(zip(tiles.names, range(16)))
+    table = disagreement.compared(every, tables, clusters).set_index("network")
     course, ours = table.loc["course"], table.loc["ours"]
     assert (course.gap, course.low, course.high) == pytest.approx((0.3, 0.3, 0.3)) and course.p < 0.05
     assert ours.gap == pytest.approx(0, abs=1e-9) and ours.p == 1

@@ -92,8 +92,9 @@ def test_the_course_is_left_out_where_its_weights_or_the_tiles_are_not_here():
         return {name for job in standard(**changes).values() for name in job["works"]}
 
     every = works()
-    assert every - works(with_course=False) == {"course_signals", "course_tiles", "course_steps"}
-    assert every - works(source="synthetic") == {"course_tiles", "course_steps"}
+    of_tiles = {"course_tiles", "course_steps", "course_networks"}
+    assert every - works(with_course=False) == of_tiles | {"course_signals"}
+    assert every - works(source="synthetic") == of_tiles
 
 
 MASKS, CAM, FAITHFULNESS = "attributions.masks", "attributions.cam", "metrics.faithfulness"

@@ -5,12 +5,15 @@ and ours much. What differs is tried alone: the size of the tiles, how sure the 
 trained on tiles with black in them; and whether single pixels are chosen, or blocks as large as ours averages.
 """
 
+import dataclasses
+import functools
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import softmax
 
-from xai_utils.metrics import settings
+from xai_utils.metrics import sanity, settings
 from xai_utils.networks.architectures import vgg7
 from xai_utils.networks.weights import load_weights
 from xai_utils.study import classification, samples
@@ -37,9 +40,9 @@ BEFORE = {
 
 def softened(model, temperature):
     """The VGG-7 with its logits divided by a temperature (Guo et al., 2017, eq. 9)."""
-    copy = vgg7()
-    *convolutions, kernel, bias = model.get_weights()
-    copy.set_weights([*convolutions, kernel / temperature, bias / temperature])
+    copy = sanity.randomized(model, [])
+    dense = copy.get_layer("dense")
+    dense.set_weights([weights / temperature for weights in dense.get_weights()])
     return copy
 
 
@@ -54,27 +57,40 @@ def temperature_for(probabilities, confidence):
     return brentq(excess, 0.01, 100)
 
 
+@functools.cache
 def networks(profile):
-    """The networks of :data:`TITLES`, ``{name: (model, test tiles as it takes them, options)}``; None where
-    the tiles or the course's weights are not here."""
+    """The networks of :data:`TITLES`, ``{name: (model, all test tiles as it takes them)}``; None where the
+    tiles or the course's weights are not here."""
     course = samples.course_tiles(profile)
     if course is None:
         return None
-    ours, theirs = samples.tiles(profile), (course.model, samples.large_test_tiles(profile))
-    tiles, large = samples.test_tiles(profile), theirs[1]
-    sure = predictions(*theirs).max(axis=1).mean()
-    temperature = temperature_for(predictions(ours.model, tiles), sure)
+    ours, *_ = samples.tissue_network(profile)
+    tiles, large = samples.test_tiles(profile), samples.large_test_tiles(profile)
+    sure = predictions(course.model, large).max(axis=1).mean()
+    temperature = temperature_for(predictions(ours, tiles), sure)
     others = samples.blackened_networks(profile)
     short, blackened = (load_weights(vgg7(), path) for path, _ in others.values())
     return {
-        "course": (*theirs, course.options),
-        "course_small": (course.model, tiles, course.options),
-        "ours": (ours.model, tiles, ours.options),
-        "large": (ours.model, large, ours.options),
-        "unsure": (softened(ours.model, temperature), tiles, ours.options),
-        "short": (short, tiles, ours.options),
-        "blackened": (blackened, tiles, ours.options),
+        "course": (course.model, large),
+        "course_small": (course.model, tiles),
+        "ours": (ours, tiles),
+        "large": (ours, large),
+        "unsure": (softened(ours, temperature), tiles),
+        "short": (short, tiles),
+        "blackened": (blackened, tiles),
     }
+
+
+def explained(profile):
+    """The tiles of the published comparison under each of :func:`networks`; None where these are."""
+    own, every = samples.course_steps(profile), networks(profile)
+    if own is None:
+        return None
+    places = firsts(every["course"][1].y, samples.count(profile, "course_steps"))
+    views = {
+        name: (lambda model=model: model, tiles.take(places)) for name, (model, tiles) in every.items()
+    }
+    return dataclasses.replace(own, views=views)
 
 
 def random_blocks(maps, size=3):
@@ -83,34 +99,38 @@ def random_blocks(maps, size=3):
     return blocks[:, : maps.shape[1], : maps.shape[2]]
 
 
-def drops(model, tiles, options, number):
-    """The drop rates of the methods, of a random map and of random blocks, black in the place of the rest, of
-    the first ``number`` tiles of each class and the class that the network predicts: items × methods."""
-    own = tiles.take(firsts(tiles.y, number))
-    target = predictions(model, own).argmax(axis=1)
-    maps = maps_of(model, own, target, (*PAIR, "random"), options)
-    maps["blocks"] = random_blocks(maps["random"])
-    asked = settings(["drop_rate"], fills=["black"], fractions=[FRACTION], rules=["exact"])
-    scores = faithfulness_scores(model, own, target, maps, asked=asked, fills={"black": 0.0})
-    return scores.pivot(index="item", columns="method", values="value")[list(maps)]
+def drops(own):
+    """``{network: items × methods}``: the drop rates of the methods, of a random map and of random blocks,
+    black in the place of the rest, for the class that each network predicts; ``own`` as :func:`explained`
+    gives them."""
+    found = {}
+    for name in own.views:
+        seen = own.view(name)
+        target = predictions(seen.model, seen.samples).argmax(axis=1)
+        given = seen.model, seen.samples, target
+        maps = maps_of(*given, (*PAIR, "random"), seen.options)
+        maps["blocks"] = random_blocks(maps["random"])
+        asked = settings(["drop_rate"], fills=["black"], fractions=[FRACTION], rules=["exact"])
+        scores = faithfulness_scores(*given, maps, asked=asked, fills={"black": 0.0})
+        found[name] = scores.pivot(index="item", columns="method", values="value")[list(maps)]
+    return found
 
 
-def compared(every, number, clusters):
+def compared(every, tables, clusters):
     """How right and sure each network is on all test tiles, and what removing a tenth costs it, a row each.
 
-    ``every`` are :func:`networks`. Columns: network, its key, and title; accuracy, confidence and
+    ``every`` are :func:`networks`, ``tables`` their :func:`drops`. Columns: network, its key, and title; accuracy, confidence and
     calibration_error; the mean drop rates by method, of a random map and of random blocks; gap, the first of
     :data:`PAIR` less the second, with low, high and p; change, of the random map from the network
     :data:`BEFORE`, with change_low, change_high and change_p. All tests are one family.
     """
-    rows, tables = [], {}
-    for name, (model, tiles, options) in every.items():
+    rows = []
+    for name, (model, tiles) in every.items():
         said = predictions(model, tiles)
         confidence, correct = said.max(axis=1), said.argmax(axis=1) == tiles.y
         error = classification.expected_calibration_error(
             classification.calibration(confidence, correct)
         )
-        tables[name] = drops(model, tiles, options, number)
         row = {"network": name, "title": TITLES[name], "accuracy": correct.mean()}
         row |= {"confidence": confidence.mean(), "calibration_error": error}
         rows.append({**row, **tables[name].mean()})

@@ -20,7 +20,7 @@ from xai_utils.models import batches, score_model
 from xai_utils.run.files import profile_section
 from xai_utils.run.sources import code_of
 from xai_utils.run.store import digest
-from xai_utils.study import integrated_grad_cam, pictures, published, samples
+from xai_utils.study import disagreement, integrated_grad_cam, pictures, published, samples
 from xai_utils.study.maps import NOT_FOLLOWED, by_cost, compute_maps, in_memory, maps_of_multiplied
 from xai_utils.study.scores import compared_scores, curve_settings, faithfulness_scores
 
@@ -198,6 +198,11 @@ def in_first_step(own, methods):
     return published.first_step(own)
 
 
+def by_network(own, methods):
+    """What lies between the course's network and ours, one difference at a time."""
+    return disagreement.drops(own)
+
+
 def in_steps(own, methods):
     """The published comparison taken apart, on another network."""
     return published.take_apart(own)
@@ -313,7 +318,11 @@ WORK = {
     ),
     "course_steps": Work(
         samples.course_steps, ("course_steps", 8), (TILES, COURSE), PUBLISHED_METHODS,
-        score=as_published, metrics=published.RATES,
+        score=as_published, metrics=published.RATES, share=1,
+    ),
+    "course_networks": Work(
+        disagreement.explained, ("course_steps", 8), (TILES, COURSE), PUBLISHED_METHODS,
+        score=by_network, metrics=("drop_rate",), share=1,
     ),
     "mosaics": Work(
         samples.mosaic, ("mosaics", 1), (TILES,), TILE_METHODS, explained,
