@@ -67,6 +67,7 @@ def run_all(output, *arguments, source=REPOSITORY, **environment):
         (["--jobs", "4"], "--executor and --jobs go together"),
         (["--executor", "slurm", "--jobs", "4", "--cores", "2"], "with --executor give --jobs"),
         (["--profile", "quick", "--check-claims"], "the claims are about the profile standard"),
+        (["--check-claims"], "values.json: run ./run_all.sh first"),
         (["--profile", "quick", "--hmt-dir", "/nowhere"], "/nowhere does not exist"),
     ],
 )
