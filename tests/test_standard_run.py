@@ -80,6 +80,21 @@ def test_our_networks_are_as_good_as_promised(values):
     assert len(values["mnist1d.accuracies"]) == 5 and values["mnist1d.accuracy_mean"] >= 0.985
 
 
+def test_as_many_samples_are_asked_as_can_tell(values):
+    assert values["hmt.audit.samples"] >= 96 and values["hmt_mosaics.samples"] >= 64
+    assert values["hmt.sanity.samples"] >= 40 and values["hmt.steps.samples"] >= 124
+
+
+def test_the_networks_that_disagree_differ_in_one_thing_each(values):
+    """A temperature changes no class; the trainings without and with black classify about as well."""
+    table = json.loads((RESULTS / "tables.json").read_text())["hmt_networks"]
+    rows = pd.DataFrame(table["data"], columns=table["columns"]).set_index("network")
+    assert rows.accuracy.unsure == rows.accuracy.ours
+    assert rows.confidence.unsure == pytest.approx(rows.confidence.course, abs=1e-3)
+    assert abs(rows.accuracy.short - rows.accuracy.blackened) < 0.02
+    assert rows.random.blackened < rows.random.course + 0.1 < rows.random.ours
+
+
 def test_every_published_classification_figure_of_the_deliverable_comes_out_again(compared):
     rows = compared[(compared.method == "") & (compared.weights == "course")]
     printed = pd.read_csv(published.PUBLISHED, keep_default_na=False)
