@@ -116,8 +116,8 @@ def main():
     data = hmt.load(options.hmt_dir)
     every = data.train.join(data.test)
     for name in options.names or CANDIDATES:
-        table = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=COLUMNS)
         found = pd.DataFrame(list(rows_of(name, CANDIDATES[name], every)), columns=COLUMNS)
+        table = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=COLUMNS)
         table = (
             pd.concat([table[~table.candidate.isin(found.candidate)], found]) if len(table) else found
         )

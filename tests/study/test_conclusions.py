@@ -65,6 +65,7 @@ def test_headlines_stand_with_and_without_those_that_ask_what_the_metric_asks():
         in told
     )
     assert told.endswith("asks, these numbers are 1, 1 and 0.")
+    assert conclusions.on_winner(without, TITLES, without).endswith("asks, these are the same.")
     nobody = judged([OTHER], ["rise", "grad_cam"]).assign(verdict="undecided")
     assert conclusions.on_winner(verdicts, TITLES, nobody).endswith("asks, there is none.")
 
@@ -120,10 +121,10 @@ def test_decided_questions_that_larger_clusters_do_not_tell_are_named():
     assert told == (
         "With whole slides in the place of parent images, of which there are 10, the best method and the best "
         "control are told apart in 1 of the 2 decided questions, not in drop rate 20 %. So few slides give no "
-        "p-value below 0.002."
+        "p-value below 0.002; the pairs were chosen on the same samples, and are corrected for each other only."
     )
     told = conclusions.on_units(verdicts, np.array([0.01, 0.02, 0.9]), 6, "slides")
-    assert "in 2 of the 2 decided questions. So few slides give no p-value below 0.031." in told
+    assert "in 2 of the 2 decided questions. So few slides give no p-value below 0.031;" in told
 
 
 def test_what_could_have_been_found_is_said():
@@ -190,7 +191,11 @@ def test_both_rates_and_the_random_map_are_told_at_every_step(table, says):
 
 @pytest.mark.parametrize(
     "gain, p, says",
-    [(0.2, 0.001, ": yes"), (-0.2, 0.001, ": the opposite"), (0.2, 0.2, "not to be told")],
+    [
+        (0.2, 0.001, "; that is found"),
+        (-0.2, 0.001, "; the opposite is found"),
+        (0.2, 0.2, "; no difference is found"),
+    ],
 )
 def test_claims_are_judged_by_sign_and_chance(gain, p, says):
     told = conclusions.on_claim("A beats B", (gain, gain - 0.1, gain + 0.1, p))

@@ -125,6 +125,10 @@ def test_each_change_is_told_with_what_it_makes_of_a_random_map():
     assert "with the course's confidence 0.350 (difference −0.250 [" in said
     assert "black it has 0.120, where the same training without has 0.620 (difference −0.500" in said
     assert "the course's network has 0.050 and ours 0.300." in said
+    assert (
+        "Of the 4 single changes the tests find “the course's on smaller tiles”, “ours on larger"
+        in said
+    )
     assert said.endswith(
         "told apart on 2 of the 7 networks. CAM has the lower drop on the course's network. IG has the lower "
         "drop on our network."
@@ -132,5 +136,6 @@ def test_each_change_is_told_with_what_it_makes_of_a_random_map():
 
 
 def test_no_method_is_ahead_where_no_test_finds_it():
-    said = conclusions.on_networks(planted(p=0.2), SHORT)
+    said = conclusions.on_networks(planted(p=0.2, change_p=0.2), SHORT)
+    assert "Of the 4 single changes the tests find none." in said
     assert said.endswith("told apart on 0 of the 7 networks.")

@@ -43,8 +43,10 @@ def on_winner(verdicts, titles, without=None):
     told = f"Every control is beaten by {best}, of {total}."
     if without is None:
         return told
-    best = _wins(without, titles)
-    return f"{told} {UNMARKED} {f'these are {best}' if best else 'there is none'}."
+    others = _wins(without, titles)
+    if others == best:
+        return f"{told} {UNMARKED} these are the same."
+    return f"{told} {UNMARKED} {f'these are {others}' if others else 'there is none'}."
 
 
 def _wins(verdicts, titles):
@@ -53,17 +55,17 @@ def _wins(verdicts, titles):
     return some(f"{titles[name]} in {count}" for name, count in counts)
 
 
-def on_setting(verdict, titles):
-    """What one setting or question says; ``verdict`` is a row of the table."""
+def on_setting(verdict, titles, methods="every method"):
+    """What one setting or question says; ``verdict`` is a row of the table, ``methods`` says of how many."""
     if verdict.verdict == "no sample":
         return "No sample has a value for every method, so this says nothing."
     if verdict.verdict == "undecided":
-        return f"Undecided: no method beats every control, and no control every method ({_pair(verdict, titles)})."
+        return f"Undecided: no method beats every control, and no control {methods} ({_pair(verdict, titles)})."
     names = some(titles[name] for name in verdict.beating)
     beat = "beats" if len(verdict.beating) == 1 else "beat"
     if verdict.verdict == "method":
         return f"{names} {beat} every control ({_pair(verdict, titles)})."
-    return f"{names} {beat} every method ({_pair(verdict, titles, turned=True)})."
+    return f"{names} {beat} {methods} ({_pair(verdict, titles, turned=True)})."
 
 
 def _pair(verdict, titles, turned=False):
@@ -113,7 +115,8 @@ def on_units(verdicts, p, number, units):
     return (
         f"With whole {units} in the place of parent images, of which there are {number}, the best method and the "
         f"best control are told apart in {decided.sum() - len(lost)} of the {decided.sum()} decided "
-        f"questions{told}. So few {units} give no p-value below {2.0 ** (1 - number):.2g}."
+        f"questions{told}. So few {units} give no p-value below {2.0 ** (1 - number):.2g}; the pairs "
+        f"were chosen on the same samples, and are corrected for each other only."
     )
 
 
@@ -125,7 +128,7 @@ def on_drops(scores, verdicts, pair, titles, clusters=None):
         own = scores[(scores.metric == "drop_rate") & (scores.fill == verdict.fill)]
         drops = own.pivot(index="item", columns="method", values="value")[list(pair)]
         told[verdict.fill] = (
-            f"{on_setting(verdict, titles)} {on_lower(drops, 'drop', titles, clusters)}"
+            f"{on_setting(verdict, titles, 'both methods')} {on_lower(drops, 'drop', titles, clusters)}"
         )
     return told
 
@@ -253,8 +256,9 @@ def on_agreement(correlations):
 def on_claim(claim, found):
     """Whether a claimed difference is there, ``found`` as :func:`statistics.difference` gives it."""
     if found[-1] >= LEVEL:
-        return f"{claim}: not to be told here ({_found(found)})."
-    return f"{claim}: {'yes' if found[0] > 0 else 'the opposite'} ({_found(found)})."
+        return f"It was claimed that {claim}; no difference is found ({_found(found)})."
+    says = "that is found" if found[0] > 0 else "the opposite is found"
+    return f"It was claimed that {claim}; {says} ({_found(found)})."
 
 
 def on_lower(values, what, titles, clusters=None):
@@ -289,6 +293,9 @@ def on_networks(table, titles):
     def change(name):
         return _found(rows.loc[name, ["change", "change_low", "change_high", "change_p"]].tolist())
 
+    single = [name for name in rows.index if name not in ("course", "ours", "short")]
+    told = [rows.title[name] for name in single if rows.change_p[name] < LEVEL]
+    found = listed(f"“{title}”" for title in told) if told else "none"
     ahead = np.where(rows.p >= LEVEL, "", np.where(rows.gap > 0, "grad_cam", "integrated_gradients"))
     order = "".join(
         f" {titles[name]} has the lower drop on {listed(rows.title[ahead == name])}."
@@ -303,8 +310,8 @@ def on_networks(table, titles):
         f"({change('unsure')}). Trained with black it has {rows.random.blackened:.3f}, where the same training "
         f"without has {rows.random.short:.3f} ({change('blackened')}). With random blocks in the place of "
         f"pixels, as large as ours averages, the course's network has {rows.blocks.course:.3f} and ours "
-        f"{rows.blocks.ours:.3f}. Grad-CAM and Integrated Gradients are told apart on {(ahead != '').sum()} of "
-        f"the {len(rows)} networks.{order}"
+        f"{rows.blocks.ours:.3f}. Of the {len(single)} single changes the tests find {found}. Grad-CAM and "
+        f"Integrated Gradients are told apart on {(ahead != '').sum()} of the {len(rows)} networks.{order}"
     )
 
 
@@ -321,7 +328,8 @@ def on_randomization(summary, titles, controls):
     return (
         "When every layer has forgotten, the mean rank correlation with the maps of the trained network "
         f"has an interval above zero for {kept}. To that extent the order of their points comes from "
-        "the input and the architecture."
+        "the input and the architecture, and for methods that draw at random from their draws, which are the same "
+        "for both networks."
     )
 
 
