@@ -422,6 +422,21 @@ def test_what_is_left_out_of_a_verdict_is_tested_with_the_others(rng):
     assert least.p == everything[0].loc["good", "random"]
 
 
+def test_digits_of_a_processor_order_nothing(rng):
+    """Two methods that answer everything alike but for a rounding error, either way round."""
+    values = planted(rng, good=1, random=0).assign(twin=lambda own: own.good)[
+        ["good", "twin", "random"]
+    ]
+    for error in (1e-9, -1e-9):
+        assert verdict_on(values.assign(twin=values.good + error)).best == "good"
+    columns = ["method", *SETTING, "item", "value", "seed"]
+    rows = [(m, *HALF, 0, v, s) for m, v, s in (
+        ("a", 0.0, 0), ("b", 1e-9, 0), ("c", 0.5, 0), ("a", 1e-9, 1), ("b", 0.0, 1), ("c", 0.5, 1),
+    )]  # fmt: skip
+    drops = statistics.seed_drops(pd.DataFrame(rows, columns=columns))
+    assert statistics.seed_rankings(drops).tau.tolist() == [pytest.approx(1)]
+
+
 def test_a_method_that_is_no_better_than_random_is_named(rng):
     values = planted(rng, good=1, blind=0, wrong=-1, random=0)
     assert verdict_on(values).not_better_than_random == ["blind", "wrong"]

@@ -51,8 +51,13 @@ def on_winner(verdicts, titles, without=None):
 
 def _wins(verdicts, titles):
     won = verdicts.beating[verdicts.verdict == "method"]
-    counts = Counter(name for names in won for name in names).most_common()
-    return some(f"{titles[name]} in {count}" for name, count in counts)
+    return _some_in(Counter(name for names in won for name in names), titles, 4)
+
+
+def _some_in(counts, titles, most):
+    """The most frequent first, those that are equal in the order of the titles: ``RISE in 2, LIME in 1``."""
+    order = sorted(counts, key=lambda name: (-counts[name], list(titles).index(name)))
+    return some((f"{titles[name]} in {counts[name]}" for name in order), most)
 
 
 def on_setting(verdict, titles, methods="every method"):
@@ -86,8 +91,7 @@ def on_random(verdicts, titles):
     asked = _questions(len(_asked(verdicts)))
     if not failed:
         return f"In each of {asked} every method is found better than a random map."
-    ordered = some((f"{titles[name]} in {count}" for name, count in failed.most_common()), 8)
-    return f"Not found better than a random map, of {asked}: {ordered}."
+    return f"Not found better than a random map, of {asked}: {_some_in(failed, titles, 8)}."
 
 
 def on_power(verdicts):

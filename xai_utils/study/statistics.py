@@ -14,7 +14,7 @@ LEVEL = 0.05  # of significance
 POWER = 0.8  # how often a difference is to be found
 FLIPS = 10_000
 TIE = 1e-4  # statistics this near are equal: which of them is larger depends on the processor
-NEGLIGIBLE = 1e-4  # a difference of scores that the processor may make
+NEGLIGIBLE = 1e-4  # a difference of scores that the processor may make, and which orders nothing
 AT_ONCE = 5_000_000  # how often a cluster was drawn, numbers in memory
 QUESTION = ["metric", "fraction"]
 SETTING = [*QUESTION, "fill", "rule"]
@@ -71,7 +71,8 @@ def seed_rankings(drops):
     for question, own in drops.groupby("question", sort=False):
         own = own.droplevel("question")
         for first, second in combinations(seeds, 2):
-            tau = kendalltau(own.loc[first], own.loc[second]).statistic
+            pair = (own.loc[[first, second]] / NEGLIGIBLE).round()
+            tau = kendalltau(*pair.to_numpy()).statistic
             rows.append({"question": question, "first": first, "second": second, "tau": tau})
     return pd.DataFrame(rows)
 
@@ -288,7 +289,7 @@ def verdicts(scores, higher_is_better, controls, clusters=None, by=SETTING, left
 def _verdict(values, sign, controls, groups, p_values, critical):
     """The verdict on one table, in which higher is better."""
     means = values.mean()
-    ranking = means.sort_values(ascending=False, kind="stable").index
+    ranking = (means / NEGLIGIBLE).round().sort_values(ascending=False, kind="stable").index
     methods = [name for name in ranking if name not in controls]
     against = [name for name in ranking if name in controls]
 
