@@ -129,7 +129,7 @@ def write_parts(arrays, scores, dataset, usual, folder):
         "shape": list(arrays["x"].shape[1:-1]),
         "samples": samples,
         "settings": settings,
-        "usual": settings.index(usual),
+        "usual": settings.index(usual) if settings else None,  # no sample that is shown has scores
         "signed": {name: bool(np.nanmin(own) < 0) for name, own in maps.items()},
     }
 

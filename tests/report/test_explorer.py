@@ -124,6 +124,22 @@ def test_the_index_knows_all_samples_and_the_parts_hold_them(page):
     assert held[1]["scores"] == [] and held[2]["scores"][1] == {}, "undefined scores are left out"
 
 
+def test_samples_of_which_none_was_scored_have_their_maps_alone(tmp_path):
+    """A small run shows other photographs than the few that it scores."""
+    arrays = {
+        "x": np.zeros((1, 4, 4, 3), np.uint8), "y": np.array([1]), "names": np.array(["shown"]),
+        "probabilities": np.array([[0.2, 0.8]]), "classes": np.array(["a", "b"]),
+        "map grad_cam": np.arange(16.0).reshape(1, 4, 4),
+    }  # fmt: skip
+    usual = ["multiplied_drop_rate", "", "", ""]
+    scores = pd.DataFrame([["grad_cam", "other", *usual, 0.5]])
+    scores.columns = ["method", "item", *explorer.SETTING, "value"]
+    about = explorer.write_parts(arrays, scores, "photographs", usual, tmp_path)
+    assert about["settings"] == [] and about["usual"] is None and len(about["samples"]) == 1
+    scored = explorer.write_parts(arrays, scores.assign(item="shown"), "photographs", usual, tmp_path)
+    assert scored["usual"] == 0 and scored["settings"] == [usual]
+
+
 def test_a_run_without_samples_is_said(tmp_path):
     run = a_run(tmp_path)
     np.savez(tmp_path / "parts/05_hmt_explain_samples.npz")
