@@ -26,8 +26,7 @@ NOTEBOOKS = {
     "06_quantitative_eval": ["signals_rates", "tiles_rates"],
     "07_published_comparison": [
         "course_signals", "course_tiles", "course_steps", "course_networks", "signals_steps", "tiles_steps",
-        "signals_rates",
-        "tiles_rates", "train-tiles", "tiles", "published",
+        "signals_rates", "tiles_rates", "train-tiles", "tiles", "published",
     ],
     "08_audit": ["signals_audited", "signals_again", "tiles_audited", "tiles_again"],
     "09_localization": ["signals", "signals_few", "mosaics", "mosaics_twice", "synthetic", "published"],

@@ -242,7 +242,8 @@ def gaps_of_steps(scores, dataset, clusters=None):
 
     One row a step and rate: step, metric, integrated_gradients, grad_cam and random, their means; gap, the
     first less the second, with low, high and p; and random_is, "worse" where tests find both methods better
-    than the random map, "better" where they find both worse, else "". The tests of the whole table are one family; ``clusters`` as in :func:`table_of_steps`.
+    than the random map, "better" where they find both worse, else "". The tests of the whole
+    table are one family; ``clusters`` as in :func:`table_of_steps`.
     """
     values = scores.pivot(index="item", columns=["method", *SETTING], values="value")
     groups = None if clusters is None else [clusters[item] for item in values.index]

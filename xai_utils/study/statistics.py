@@ -255,9 +255,10 @@ def verdicts(scores, higher_is_better, controls, clusters=None, by=SETTING, left
 
     ``higher_is_better`` is ``{metric: bool}``; ``controls`` names the maps that know nothing of the
     network, ``"random"`` among them; ``left_out``, ``{metric: names}``, are those of both that are tested
-    with the others and of which the verdict says nothing. A value of an item is the mean over its settings of the question; an
-    item counts if it has all of them for every method and control. Means and differences are over items;
-    all tests of the table are one family, see :func:`told_apart`. Columns, after those of ``by``:
+    with the others and of which the verdict says nothing. A value of an item is the mean over its settings
+    of the question; an item counts if it has all of them for every method and control. Means and differences
+    are over items; all tests of the table are one family, see :func:`told_apart`. Columns, after those of
+    ``by``:
 
     - ``best``, ``best_control``: those with the best means, of those that beat all others where any do;
       ``best_mean`` and ``control_mean``;
