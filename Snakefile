@@ -34,6 +34,10 @@ NOTEBOOKS = {
     "11_photographs": ["photographs", "photographs_few", "bears", "voc_several", "pictures"],
     "12_voc": ["voc", "voc_some", "voc_few", "voc_steps", "pictures", "published"],
     "13_seeds": ["signals_seeds", "tiles_seeds"],
+    "14_answer": [
+        "course_signals", "course_steps", "signals_rates", "tiles_rates", "signals", "signals_few", "mosaics",
+        "tiles", "published",
+    ],
 }
 JOINED = [
     f"{RESULTS}/{name}"
@@ -104,6 +108,7 @@ rule all:
     input:
         f"{REPORT}/report.html",
         f"{REPORT}/report.pdf",
+        f"{REPORT}/supplement.pdf",
 
 
 rule find_hmt:
@@ -236,6 +241,8 @@ rule report:
         f"{REPORT}/report.html",
         f"{REPORT}/report.tex",
         f"{REPORT}/report.pdf",
+        f"{REPORT}/supplement.html",
+        f"{REPORT}/supplement.pdf",
         f"{REPORT}/walkthrough/index.html",
         f"{REPORT}/explorer/index.html",
         f"{REPORT}/ro-crate-metadata.json",

@@ -83,6 +83,7 @@ def environment(loader=None):
         "percents": lambda shares: listed(f"{100 * share:.1f}" for share in shares) + "\u00a0%",
         "interval": lambda ends: f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}\u00a0%",
         "pvalue": chance,
+        "count": lambda number: f"{number:,}",
         "listed": listed,
         "tile": tile,
     }

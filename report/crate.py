@@ -35,6 +35,8 @@ PAGES = {
     "report.html": "The report",
     "report.pdf": "The report, to be printed",
     "report.tex": "The report in LaTeX",
+    "supplement.html": "What the report refers to: methods, galleries, tables",
+    "supplement.pdf": "The supplement, to be printed",
     "walkthrough/index.html": "Question by question, and the executed notebooks",
     "explorer/index.html": "Single samples with their maps and scores",
     "values.json": "Every number and sentence that the report is filled with",

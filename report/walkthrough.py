@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 def write_walkthrough(found, folder, places):
     """``index.html`` and a page for each notebook.
 
-    ``places`` are the names that the report gives to its figures, tables and sections; a row of the
+    ``places`` are those of the figures, tables and sections of the report and its supplement; a row of the
     rubric that points to another one is an error.
     """
     folder.mkdir()
@@ -32,7 +32,7 @@ def write_walkthrough(found, folder, places):
             notebooks={name: title(notebook) for name, notebook in found.notebooks.items()},
             run=found.run,
             claims=lambda: claims.check(found.values, claims.read()[0]),
-            places=places,
+            link_to=lambda name: link_to(places, name),
             synthetic=found.values["hmt.source"] == "synthetic",
         )
     )
@@ -58,10 +58,15 @@ def rows(found, questions, places):
             | printed
             | {
                 "address": f"{notebook}.html#{cell_under(found.notebooks[notebook], heading)}",
-                "shown": [f"[{places[name]}](../report.html#{name})" for name in question["shows"]],
+                "shown": [link_to(places, name) for name in question["shows"]],
             }
         )
     return filled
+
+
+def link_to(places, name):
+    """A link to a figure, table or section of the report or its supplement."""
+    return f"[{places[name].label}](../{places[name].document}.html#{name})"
 
 
 def cell_under(notebook, heading):

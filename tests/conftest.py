@@ -1,3 +1,4 @@
+import shutil
 import tempfile
 
 import keras
@@ -42,6 +43,20 @@ def small_network(dimensions, kind="functional", softmax=True, pooled=False):
 def some_inputs(dimensions, count=5):
     shape = (count, 40, 1) if dimensions == 1 else (count, 16, 16, 3)
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+@pytest.fixture
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = (
+        shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    )
+    if not chromium:
+        pytest.skip("there is no Chromium on this machine")
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
 @pytest.fixture

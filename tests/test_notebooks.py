@@ -29,7 +29,7 @@ def code_cells(path):
 
 
 def test_they_are_numbered():
-    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02}" for number in range(14)]
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02}" for number in range(15)]
 
 
 @notebooks

@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 
 from report import build
+from report.page import PREFIX
+from tests.report import built
 from xai_utils.attributions import METHODS
 from xai_utils.run.files import REPOSITORY
 from xai_utils.run.part import REPRODUCTION_COLUMNS, SCORE_COLUMNS
@@ -128,6 +130,11 @@ def test_the_quick_profile_from_nothing(local, monkeypatch):
     _check_links(output / "report/build/quick")
     _check_pdf_without_tex(output, monkeypatch)
     assert re.search(r"^explain-small-hmt-0  \d+ s$", said, flags=re.M), "a line a stage"
+
+
+@pytest.mark.slow
+def test_the_pages_come_quickly(local, browser):
+    built.check_first_load(local[0] / "report/build/quick", browser)
 
 
 @pytest.mark.slow
@@ -310,21 +317,35 @@ def slurm():
     subprocess.run([command, "stop"], check=True)
 
 
+ON_SLURM = (
+    "06_quantitative_eval",
+    "08_audit",
+)  # these ask for maps and for scores, and take half the time
+
+
 @pytest.mark.slow
 def test_slurm_gives_the_same_numbers_though_a_node_fails(local, checkout, slurm, tmp_path):
     """From nothing, with a store of its own; the first job of an explanation is killed."""
+    parts = [f"results/quick/parts/{name}.json" for name in ON_SLURM]
     environment = settings(tmp_path, checkout)
     with open(tmp_path / "log", "w") as log:
         running = subprocess.Popen(
-            [checkout / "run_all.sh", *QUICK, *SLURM], cwd="/", env=environment, stderr=log
+            [checkout / "run_all.sh", *QUICK, *SLURM, "--until", *parts],
+            cwd="/",
+            env=environment,
+            stderr=log,
         )
         killed = _kill_a_job(tmp_path, running)
         assert running.wait() == 0, (tmp_path / "log").read_text()
     said = (tmp_path / "log").read_text()
     assert "Trying to restart job" in said and killed
-    for name in ("values.json", "tables.json", "scores.csv"):
-        own, other = (folder / "results/quick" / name for folder in (tmp_path, local[0]))
-        assert own.read_bytes() == other.read_bytes(), name
+    for part in parts:
+        own, other = (json.loads((folder / part).read_text()) for folder in (tmp_path, local[0]))
+        assert own["values"] and own["values"] == other["values"] and own["tables"] == other["tables"]
+        own, other = (
+            (folder / part.replace(".json", "_scores.csv")) for folder in (tmp_path, local[0])
+        )
+        assert own.read_bytes() == other.read_bytes(), part
     records = [json.loads(p.read_text()) for p in (tmp_path / "results/quick/jobs").glob("*.json")]
     assert {record["job"] for record in records} >= {killed}
 
@@ -366,39 +387,45 @@ def _check_results(folder):
     facts = json.loads((folder / "run.json").read_text())
     assert facts["plan"]["networks"]["signal_epochs"] == 15
     assert facts["parameters"]["05_hmt_explain"]["EXPLORED_PER_CLASS"] == 4
-    assert facts["jobs"]["explain-small-hmt-0"]["processor"] and len(facts["commits"]) == 13
+    assert facts["jobs"]["explain-small-hmt-0"]["processor"] and len(facts["commits"]) == 14
 
 
 def _check_report(folder):
-    page = (folder / "report.html").read_text()
-    text = re.sub(r"<[^>]+>", " ", page)
-    for word in ("Undefined", "None", "nan", "TODO", "{{"):
-        assert not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text), word
-    captions = set(re.findall(r"Table (\d+)\.", text))
-    assert page.count("<table") == len(captions), "a table that was taken for text"
-    assert "Synthetic tissue stands in for HMT" in text
-    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
+    for document in PREFIX:
+        page = (folder / f"{document}.html").read_text()
+        text = re.sub(r"<[^>]+>", " ", page)
+        for word in ("Undefined", "None", "nan", "TODO", "{{"):
+            assert not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text), word
+        captions = re.findall(r"<caption>\s*<strong>Table S?\d+\.", page)
+        assert page.count("<table") == len(captions), "a table that was taken for text"
+        assert "Synthetic tissue stands in for HMT" in text
+        assert (folder / f"{document}.pdf").read_bytes().startswith(b"%PDF")
+        _check_latex(folder, document)
     assert r"\includegraphics{figures/mnist1d_roc.pdf}" in (folder / "report.tex").read_text()
     assert not list(folder.rglob("partial-*"))
     described = json.loads((folder / "ro-crate-metadata.json").read_text())["@graph"]
     files = [entity["@id"] for entity in described if "File" in entity["@type"]]
     assert len(files) > 8 and all((folder / name).exists() for name in files)
-    _check_latex(folder)
+    built.check_prose(folder)
+    if build.has_tex() and shutil.which("pdftotext"):
+        built.check_layout(folder)
 
 
-def _check_latex(folder):
+def _check_latex(folder, document):
     """The PDF by LaTeX says everything, and nothing that was not filled in; where both LaTeX and
     pdftotext are installed, as on CI."""
     if not (build.has_tex() and shutil.which("pdftotext")):
         return
-    log = (folder / "report.log").read_text(errors="replace")
+    log = (folder / f"{document}.log").read_text(errors="replace")
     assert "undefined" not in log
     overfull = [float(width) for width in re.findall(r"Overfull \\hbox \(([\d.]+)pt", log)]
     assert max(overfull, default=0) <= 5
-    said = subprocess.run(["pdftotext", folder / "report.pdf", "-"], capture_output=True, text=True)
+    pdf = folder / f"{document}.pdf"
+    said = subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True)
     for word in ("??", "nan", "None", "TODO", "{{"):
         assert not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", said.stdout), word
-    heads = re.findall(r"^# ([\w ]+)", (REPOSITORY / "report/report.md").read_text(), flags=re.M)
+    text = (REPOSITORY / f"report/{document}.md").read_text()
+    heads = re.findall(r"^# ([\w ]+)", text, flags=re.M)
     letters = re.sub(r"\W", "", said.stdout).lower()
     assert [head for head in heads if re.sub(r"\W", "", head).lower() not in letters] == []
 

@@ -7,12 +7,14 @@ import pandas as pd
 import pytest
 from tf_explain.core.integrated_gradients import IntegratedGradients
 
+from tests.report import built
 from xai_utils.attributions import METHODS
 from xai_utils.metrics import METRICS
 from xai_utils.run.files import REPOSITORY
 from xai_utils.study import published, samples
 
 RESULTS = REPOSITORY / "results" / "standard"
+REPORT = REPOSITORY / "report" / "build" / "standard"
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +144,15 @@ def test_the_leak_of_the_official_split(values):
 def test_the_explorer_of_the_standard_run_stays_small(values):
     data = (REPOSITORY / "report/build/standard/explorer/data").glob("*.js")
     assert 0 < sum(file.stat().st_size for file in data) < 60e6
+
+
+def test_the_report_is_laid_out_and_written_as_a_paper(values):
+    built.check_layout(REPORT)
+    built.check_prose(REPORT)
+
+
+def test_the_pages_come_quickly(values, browser):
+    built.check_first_load(REPORT, browser)
 
 
 @pytest.mark.slow

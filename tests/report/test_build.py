@@ -8,16 +8,22 @@ import pytest
 
 from report import build
 from report.common import ReportError, tile
+from report.page import PREFIX, SUFFIXES, Page, Place, _escape_latex, sections_of
 from xai_utils.attributions import METHODS
 from xai_utils.metrics import METRICS
 from xai_utils.run.files import REPOSITORY
 
+SVG = '<svg width="72pt" height="36pt" xmlns="http://www.w3.org/2000/svg"></svg>'
 
-@pytest.fixture(params=build.FIGURE_SUFFIX)
+
+@pytest.fixture(params=SUFFIXES)
 def page(request, tmp_path):
-    (tmp_path / "figures").mkdir()
+    for name in ("figures", "data"):
+        (tmp_path / name).mkdir()
     for name in ("curves", "maps"):
-        (tmp_path / "figures" / f"{name}{build.FIGURE_SUFFIX[request.param]}").touch()
+        (tmp_path / f"figures/{name}.svg").write_text(SVG)
+        (tmp_path / f"figures/{name}.pdf").touch()
+        (tmp_path / f"data/{name}.csv").touch()
     tables = {
         "scores": {"columns": ["name", "share"], "data": [["a_b", 0.25], ["c", None]]},
         "methods": {"columns": ["name", "title"], "data": [["grad_cam", "Grad-CAM"]]},
@@ -30,8 +36,12 @@ def page(request, tmp_path):
         notebooks={"01": nbformat.v4.new_notebook(cells=cells)},
         run={"provenance": {"01": {"by_hand": False}}},
     )
-    known = {"curves": ("Fig.", 1), "maps": ("Fig.", 2)}
-    return build.Page(request.param, tmp_path, found, {}, known)
+    known = {"curves": Place("report", "Fig.", "1"), "more": Place("supplement", "Table", "S2")}
+    return Page(request.param, "report", tmp_path, found, {}, known)
+
+
+def on_screen(page):
+    return page.form in ("html", "single")
 
 
 def test_a_value_that_no_run_produced_fails(page):
@@ -48,20 +58,39 @@ def test_figures_and_tables_that_no_run_produced_fail(page):
 
 
 def test_a_reference_to_what_is_not_shown_fails(page):
-    with pytest.raises(ReportError, match="does not show"):
+    with pytest.raises(ReportError, match="not shown"):
         page.ref("histogram")
 
 
-def test_figures_are_numbered_in_their_order(page):
+def test_what_stands_in_the_other_document_is_referred_to_by_its_number(page):
+    shown = {"html": "[Table S2](supplement.html#more)", "single": "[Table S2](#more)"}
+    assert page.ref("more") == shown.get(page.form, "Table\u00a0S2")
+    own = {"latex": "`Fig.~\\ref{curves}`{=latex}"}
+    assert page.ref("curves") == own.get(page.form, "[Fig. 1](#curves)")
+
+
+def test_figures_are_numbered_in_their_order_and_by_document(page):
     page.figure("maps", "Maps. With a sentence")
     page.figure("curves", "Curves")
-    assert page.numbers == {"maps": ("Fig.", 1), "curves": ("Fig.", 2)}
+    assert [place.label for place in page.places.values()] == ["Fig. 1", "Fig. 2"]
+    other = Page(page.form, "supplement", page.folder, page.found, page.places, {})
+    other.figure("both", "Both", parts=["maps", "curves"])
+    assert page.places["both"] == Place("supplement", "Fig.", "S1")
 
 
 def test_a_figure_made_by_hand_says_so_and_leads_to_no_cell(page):
     page.found.run["provenance"]["01"]["by_hand"] = True
     shown = page.figure("curves", "Curves")
-    assert ("by hand" in shown) == (page.form == "html") and "walkthrough" not in shown
+    assert ("by hand" in shown) == on_screen(page) and "walkthrough" not in shown
+
+
+def test_parts_stand_beside_each_other_where_the_figure_is_wide(page):
+    wide = page.figure("both", "Both", wide=True, parts=["maps", "curves"])
+    narrow = page.figure("again", "Again", parts=["maps", "curves"])
+    for name in ("maps", "curves"):
+        assert f"figures/{name}." in wide and f"figures/{name}." in narrow
+    between = {"latex": r"\hfill", "typst": "columns: 2"}.get(page.form, 'class="wide parts"')
+    assert between in wide and between not in narrow
 
 
 def test_two_things_of_one_name_fail(page):
@@ -76,7 +105,7 @@ def test_tables_say_what_is_undefined(page):
 
 
 def test_latex_marks_are_escaped():
-    assert build._escape_latex("30 % of a_b & c → d") == r"30 \% of a\_b \& c $\rightarrow$ d"
+    assert _escape_latex("30 % of a_b & c → d") == r"30 \% of a\_b \& c $\rightarrow$ d"
 
 
 def test_tables_can_cite(page):
@@ -86,7 +115,7 @@ def test_tables_can_cite(page):
 
 
 def test_every_citation_has_an_entry_and_every_entry_is_cited():
-    prose = (REPOSITORY / "report/report.md").read_text()
+    prose = "".join((REPOSITORY / f"report/{name}.md").read_text() for name in PREFIX)
     cited = set(re.findall(r"@(\w+)", prose))
     cited |= {method.citation for method in METHODS.values() if method.citation}
     cited |= {metric.citation for metric in METRICS.values()}
@@ -96,9 +125,9 @@ def test_every_citation_has_an_entry_and_every_entry_is_cited():
 
 def test_prose_holds_no_measured_number():
     """Rates and accuracies come from the run. What may stand: the settings of the course."""
-    prose = (REPOSITORY / "report/report.md").read_text()
+    prose = "".join((REPOSITORY / f"report/{name}.md").read_text() for name in PREFIX)
     prose = re.sub(
-        r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?\}|\[?@\w+|SHA-256|MNIST-1D|1-D|F1|VGG-7|VOC 2007|MobileNetV2|VGG-16|ResNet-50|\$\$.*?\$\$|\$.*?\$",
+        r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?\}|\[?@\w+|SHA-256|MNIST-1D|1-D|F1|Task \d(?:\.\d)?|VGG-7|VOC 2007|MobileNetV2|VGG-16|ResNet-50|\$\$.*?\$\$|\$.*?\$",
         "",
         prose,
         flags=re.S,
@@ -108,9 +137,12 @@ def test_prose_holds_no_measured_number():
 
 
 @pytest.mark.parametrize("page", ["html"], indirect=True)
-def test_a_figure_on_the_screen_leads_to_its_cell_and_its_numbers(page):
+def test_a_figure_on_the_screen_keeps_its_place_and_leads_to_its_cell_and_its_numbers(page):
+    (page.folder / "data/maps.npz").touch()
     text = page.figure("maps", "Maps")
-    assert "(walkthrough/01.html#cell-03)" in text and "(data/maps.csv)" in text
+    assert "(walkthrough/01.html#cell-03)" in text
+    assert "(data/maps.csv)" in text and "(data/maps.npz)" in text
+    assert 'width="96" height="48" loading="lazy"' in text
 
 
 def test_tiles_are_named_in_words():
@@ -120,21 +152,49 @@ def test_tiles_are_named_in_words():
     assert tile("test-3-0001") == "test-3-0001"
 
 
-def test_sections_are_read_from_the_page():
-    page = '<h1 data-number="2" id="methods"><span>2</span></h1><h2 data-number="2.1"\nid="grad-cam">'
-    assert build.sections(page) == {"methods": "Section 2", "grad-cam": "Section 2.1"}
+def test_sections_are_numbered_as_they_are_printed():
+    text = """# One {#one}
+
+## Part
+
+## Named {#named}
+
+```{=latex}
+# no heading
+```
+
+# Not counted {-}
+
+# Two {#two}
+"""
+    assert {name: place.label for name, place in sections_of(text, "supplement").items()} == {
+        "one": "Section S1", "named": "Section S1.2", "two": "Section S2",
+    }  # fmt: skip
+
+
+def test_no_name_is_given_in_both_documents():
+    names = [
+        set(re.findall(r"\{#([\w-]+)", (REPOSITORY / f"report/{name}.md").read_text()))
+        for name in PREFIX
+    ]
+    assert not names[0] & names[1]
 
 
 @pytest.mark.parametrize("page", ["html"], indirect=True)
 def test_a_figure_that_the_text_never_mentions_fails(page, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "HERE", tmp_path)
     show = '{{ figure("maps", "Maps") }}'
+    (tmp_path / "supplement.md").write_text("# More {#more}")
     (tmp_path / "report.md").write_text(show)
     with pytest.raises(ReportError, match="shows maps and never refers"):
         build.fill(page.found, "html", page.folder)
-    (tmp_path / "report.md").write_text('{{ ref("maps") }} shows maps. ' + show)
-    text, numbers = build.fill(page.found, "html", page.folder)
-    assert "[Fig. 1](#maps)" in text and numbers == {"maps": ("Fig.", 1)}
+    (tmp_path / "report.md").write_text('{{ ref("maps") }} and {{ ref("more") }}. ' + show)
+    texts, places = build.fill(page.found, "html", page.folder)
+    assert "[Fig. 1](#maps) and [Section S1](supplement.html#more)" in texts["report"]
+    assert {name: place.label for name, place in places.items()} == {
+        "maps": "Fig. 1",
+        "more": "Section S1",
+    }
 
 
 def test_a_profile_that_was_not_run_is_said(output):

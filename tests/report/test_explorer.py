@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -150,20 +149,6 @@ def test_a_run_without_samples_is_said(tmp_path):
 def test_nothing_is_loaded_from_elsewhere(page):
     for file in page.glob("*.*"):
         assert "http" not in file.read_text()
-
-
-@pytest.fixture
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = (
-        shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    )
-    if not chromium:
-        pytest.skip("there is no Chromium on this machine")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

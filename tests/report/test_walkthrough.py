@@ -9,6 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from report import walkthrough
 from report.common import ReportError, cell_that_made, split_at_headings
+from report.page import Place
 from xai_utils.run.files import REPOSITORY
 
 QUESTIONS = [
@@ -44,9 +45,9 @@ ROW = {
 
 
 def test_a_row_has_its_cell_its_place_and_its_value(found):
-    (row,) = walkthrough.rows(found, [ROW], {"table": "Table 3"})
+    (row,) = walkthrough.rows(found, [ROW], {"table": Place("supplement", "Table", "S3")})
     assert row["address"] == "01.html#head-1"
-    assert row["shown"] == ["[Table 3](../report.html#table)"]
+    assert row["shown"] == ["[Table S3](../supplement.html#table)"]
     assert row["value"] == "25.0\u00a0%" and row["check"] == "See quick"
 
 
@@ -60,7 +61,7 @@ def test_a_row_has_its_cell_its_place_and_its_value(found):
 )
 def test_a_row_that_leads_nowhere_fails(found, change, message):
     with pytest.raises(ReportError, match=message):
-        walkthrough.rows(found, [ROW | change], {"table": "Table 3"})
+        walkthrough.rows(found, [ROW | change], {"table": Place("report", "Table", "3")})
 
 
 def test_the_cell_that_made_a_table_is_found_by_its_execution(found):

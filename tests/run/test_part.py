@@ -6,6 +6,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from xai_utils.data import Samples
 from xai_utils.run import part
@@ -67,14 +68,45 @@ def test_a_score_stands_once(output):
     assert kept.item.tolist() == ["a", "b"]
 
 
-def test_figures_are_saved_for_print_and_screen_alike_each_time(output):
-    run = a_run()
-    contents = []
-    for _ in range(2):
-        history = {curve: [1, 0.5] for curve in ("loss", "accuracy", "val_loss", "val_accuracy")}
-        run.figure("curves", plots.training_curves({"recipe": history}))
-        contents.append([(run.figures / f"curves{s}").read_bytes() for s in (".pdf", ".svg")])
+def some_curves():
+    history = {curve: [1, 0.5] for curve in ("loss", "accuracy", "val_loss", "val_accuracy")}
+    return plots.training_curves({"recipe": history})
+
+
+def some_maps():
+    random = np.random.default_rng(0)
+    maps = {"Grad-CAM": random.random((1, 8, 8))}
+    return plots.tile_maps(random.random((1, 8, 8, 3)), ["first"], maps)
+
+
+@pytest.mark.parametrize(
+    "draw, suffixes", [(some_curves, {".pdf", ".svg", ".csv"}), (some_maps, {".pdf", ".webp", ".npz"})]
+)
+def test_a_figure_is_saved_for_print_for_the_screen_and_as_numbers_alike_each_time(
+    draw, suffixes, output
+):
+    run, contents = a_run(), []
+    for figure in (draw(), draw()):
+        run.figure("drawn", figure)
+        contents.append(files_in(run.figures))
     assert contents[0] == contents[1]
+    assert {path.name for path in contents[0]} == {f"drawn{suffix}" for suffix in suffixes}
+
+
+def test_maps_have_the_resolution_of_a_screen_and_are_not_kept_without_loss(output):
+    run, figure = a_run(), some_maps()
+    run.figure("maps", figure)
+    with Image.open(run.figures / "maps.webp") as saved:
+        assert saved.format == "WEBP"
+        assert saved.size == tuple((figure.get_size_inches() * 200).astype(int))
+    assert b"VP8L" not in (run.figures / "maps.webp").read_bytes(), "VP8L is without loss"
+
+
+def test_no_file_of_an_earlier_figure_of_the_name_stays(output):
+    run = a_run()
+    for draw, suffixes in ((some_maps, {".webp", ".npz"}), (some_curves, {".svg", ".csv"})) * 2:
+        run.figure("drawn", draw())
+        assert {path.suffix for path in run.figures.iterdir()} == {".pdf"} | suffixes
 
 
 def test_figures_and_tables_remember_the_cell_that_made_them(output, monkeypatch):
@@ -93,6 +125,26 @@ def test_a_figure_has_its_numbers_beside_it(output):
     a_run().figure("curves", plots.training_curves({"course": history}))
     table = pd.read_csv(output / "figures/quick/01_first/curves.csv")
     assert table.y.tolist() == [2.0, 3.0, 0.1, 0.2]
+
+
+def test_maps_have_their_numbers_beside_them_and_points_theirs(output):
+    values = np.random.default_rng(0).random((1, 8, 8))
+    figure = plots.tile_maps(np.zeros((1, 8, 8, 3)), ["first"], {"Grad-CAM": values})
+    figure.axes[0].plot([1, 2], [3, 4])
+    run = a_run()
+    run.figure("maps", figure)
+    with np.load(run.figures / "maps.npz") as kept:
+        assert kept.files == ["panel 2, Grad-CAM, first"]
+        np.testing.assert_array_equal(kept["panel 2, Grad-CAM, first"], values[0].astype(np.float32))
+        assert kept["panel 2, Grad-CAM, first"].dtype == np.float32
+    table = pd.read_csv(run.figures / "maps.csv")
+    assert table.x.tolist() == [1, 2] and table.y.tolist() == [3, 4] and set(table.panel) == {1}
+
+
+def test_pictures_have_no_numbers_beside_them(output):
+    run = a_run()
+    run.figure("tiles", plots.tiles(np.zeros((1, 8, 8, 3)), ["first"]))
+    assert {path.suffix for path in run.figures.iterdir()} == {".pdf", ".webp"}
 
 
 def test_samples_are_handed_on_whole(output):

@@ -162,25 +162,23 @@ def gaps(
         (
             gaps([0.9, 0.5, 0.45], [0.2, 0.2, 0.3]),
             [
-                "setting IG has a drop rate of 0.900 and an increase rate of 0.500 and Grad-CAM has a drop "
-                "rate of 0.200",
-                "for IG at “b” (0.900 to 0.500)",
-                "by drop, IG in 0 and Grad-CAM in 3; by increase, IG in 0 and Grad-CAM in 0",
-                "at no step do both find something.",
-                "by drop, worse than both methods at 3 and better than both at 0; by increase, worse",
+                "As published, IG has a drop rate of 0.900 and Grad-CAM of 0.200.",
+                "No change is larger than that of IG at “b” (0.900 to 0.500).",
+                "Of 3 steps the tests find IG ahead by drop in 0 and Grad-CAM in 3; by increase it is 0 and 0.",
+                "is better than both at 0 steps by drop and at 0 by increase.",
             ],
         ),
-        (gaps([0.9, 0.1, 0.1], [0.2, 0.2, 0.3]), ["by drop, IG in 2 and Grad-CAM in 1"]),
+        (gaps([0.9, 0.1, 0.1], [0.2, 0.2, 0.3]), ["IG ahead by drop in 2 and Grad-CAM in 1;"]),
         (
             gaps([0.9, 0.1, 0.1], [0.2, 0.2, 0.3], p=(0.01, 0.2, 0.01), increase_p=0.01),
             [
-                "by drop, IG in 1 and Grad-CAM in 1; by increase, IG in 3 and Grad-CAM in 0",
-                "where both find something (2) the two rates contradict each other at “a”.",
+                "IG ahead by drop in 1 and Grad-CAM in 1; by increase it is 3 and 0.",
+                "The two rates contradict each other at “a”.",
             ],
         ),
         (
             gaps([0.9, 0.5, 0.45], [0.2, 0.2, 0.3], random_is=("worse", "", "better")),
-            ["by drop, worse than both methods at 1 and better than both at 1;"],
+            ["better than both at 1 steps by drop"],
         ),
     ],
 )
@@ -261,7 +259,7 @@ def test_undefined_means_are_said():
             "over 3 pairs of settings is 0.50; a and c agree least (−0.20), and 1 of the pairs",
         ),
         ([[1, 0.5, np.nan], [0.5, 1, np.nan], [np.nan] * 3], "over 1 pair of settings is 0.50"),
-        ([[np.nan] * 3] * 3, "no two settings"),
+        ([[np.nan] * 3] * 3, "No two settings"),
     ],
 )
 def test_agreement_of_settings_counts_each_pair_once(values, says):
@@ -312,9 +310,59 @@ def test_what_depends_on_the_seed_is_counted():
     told = conclusions.on_seeds(drops, rankings, without, likeness, 0.125, ("grad_cam", "rise"), TITLES)
     assert "the orders of 3 methods" in told and "2 questions and the pairs of 3 seeds" in told
     assert (
-        f"metric asks, {without.tau.median():.2f} and {without.tau.min():.2f}".replace("-", "−") in told
+        f"metric asks these are {without.tau.median():.2f} and {without.tau.min():.2f}".replace(
+            "-", "−"
+        )
+        in told
     )
-    assert "in 1 of the questions all seeds have the same best method" in told
-    assert "Grad-CAM has the lower mean with every seed in 1, RISE in 0, and in 1 the seed" in told
+    assert "all seeds have the same best method in 1 of the questions" in told
+    assert (
+        "Grad-CAM has the lower one with every seed in 1, RISE in 0, and the seed decides in 1." in told
+    )
     assert "0.75 for Grad-CAM and 0.50 for RISE" in told and "one network have 0.12" in told
-    assert "it is highest for Grad-CAM (0.75) and lowest for LIME (−0.25)" in told
+    assert "It is highest for Grad-CAM (0.75) and lowest for LIME (−0.25)" in told
+
+
+PAIR = {
+    "pair": ["integrated_gradients", "grad_cam"],
+    "means": {"grad_cam": 0.3, "integrated_gradients": 0.2, "edge": 0.5},
+    "p": 0.01,
+    "control": "edge",
+    "verdict": "method",
+    "beating": ["integrated_gradients", "grad_cam"],
+}
+
+
+@pytest.mark.parametrize(
+    "change, kind, says",
+    [
+        (
+            {},
+            "drop",
+            "IG loses less of the confidence than Grad-CAM (0.200 against 0.300); both beat every",
+        ),
+        (
+            {"beating": ["grad_cam"]},
+            "drop",
+            "; only Grad-CAM beats every control (the best: edges, 0.500).",
+        ),
+        (
+            {"p": 0.5},
+            "drop",
+            "are not told apart (share of the confidence that is lost: 0.200 and 0.300);",
+        ),
+        (
+            {"verdict": "control"},
+            "share",
+            "of its map inside than Grad-CAM (0.200 against 0.300); a control",
+        ),
+        (
+            {"verdict": "undecided"},
+            "share",
+            "; no verdict falls between them and the best control (edges, 0.5",
+        ),
+    ],
+)
+def test_a_pair_is_compared_and_then_with_the_best_control(change, kind, says):
+    titles = {"grad_cam": "Grad-CAM", "integrated_gradients": "IG", "edge": "Edges"}
+    assert says in conclusions.on_pair(PAIR | change, titles, kind)

@@ -8,33 +8,42 @@ POINTS = [*PANEL, "series", "x", "y", "value"]
 
 
 def drawn(figure):
-    """What a matplotlib figure shows, as a table; panels count from 1, as one reads.
+    """What a matplotlib figure shows: its maps and its points; panels count from 1, as one reads.
 
-    Of maps a row for each of their rows of pixels: the panel, row, and a column a pixel; a picture
-    in colour is only named. Of anything else a row for each point: the panel, series, x, y, and the
-    value of a coloured cell. An interval is two points, its ends. Raises ValueError for a figure
-    with both.
+    The maps are ``{name: 2-D array}``, named by panel, title and labels; NaN where nothing is drawn.
+    Pictures in colour are no data and are left out. Of anything else, a map of one row too, the
+    points are a table with a row for each: the panel, series, x, y, and the value of a coloured cell.
+    An interval is two points, its ends.
     """
     panels = [axis for axis in figure.axes if axis.get_label() != "<colorbar>"]
-    maps, points = [], []
+    arrays, points = {}, []
     for panel, axis in enumerate(panels, start=1):
-        about = {"panel": panel, **_labels(axis, panels)}
-        for image in axis.images:
-            values = np.ma.getdata(image.get_array())
-            if values.ndim == 3:
-                maps.append(pd.DataFrame([about | {"row": "picture"}]))
-            elif len(values) > 1:
-                rows = pd.DataFrame(values).rename_axis("row").reset_index()
-                maps.append(pd.DataFrame(about, index=rows.index).join(rows))
-            else:
+        labels = _labels(axis, panels)
+        about = {"panel": panel, **labels}
+        for place, image in enumerate(axis.images, start=1):
+            if image.get_array().ndim == 3:
+                continue
+            values = np.ma.filled(np.ma.asarray(image.get_array(), float), np.nan)
+            if _is_strip(image):
                 series = {"series": "map", "x": np.arange(values.size), "value": values[0]}
                 points.append(pd.DataFrame(about | series))
+            else:
+                name = ", ".join([f"panel {panel}", *filter(None, labels.values())])
+                arrays[f"{name}, image {place}" if name in arrays else name] = values
         points += [pd.DataFrame(about | series) for series in _series(axis)]
-    if maps and points:
-        raise ValueError("a figure of maps and of points has no one table")
-    if maps:
-        return pd.concat(maps)
-    return pd.concat(points).reindex(columns=POINTS) if points else pd.DataFrame(columns=POINTS)
+    table = pd.concat(points) if points else pd.DataFrame()
+    return arrays, table.reindex(columns=POINTS)
+
+
+def shows_pictures(figure):
+    """Whether a matplotlib figure shows a picture in colour or a map of more than one row."""
+    return any(not _is_strip(image) for axis in figure.axes for image in axis.images)
+
+
+def _is_strip(image):
+    """Whether an image is a map of one row."""
+    shape = image.get_array().shape
+    return len(shape) == 2 and shape[0] == 1
 
 
 def _labels(axis, panels):

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from IPython import get_ipython
 
-from xai_utils.run.figure_data import drawn
+from xai_utils.run.figure_data import drawn, shows_pictures
 from xai_utils.run.files import REPOSITORY, output_root, profile_section, results, whole, write
 from xai_utils.run.provenance import commit, processor, versions
 from xai_utils.run.sources import imported
@@ -32,6 +32,11 @@ REPRODUCTION_COLUMNS = (
 )  # fmt: skip
 OFFICIAL = "official"
 PLAN = ("samples", "options", "networks")  # the sections of a profile that all notebooks read
+SAVED_WITH = {  # the same figure gives the same file
+    ".pdf": {"metadata": {"CreationDate": None}},
+    ".svg": {"metadata": {"Date": None}},
+    ".webp": {"dpi": 200, "pil_kwargs": {"quality": 90}},
+}
 
 
 class Run:
@@ -79,12 +84,25 @@ class Run:
         self.part["reproduction"].append(frame[list(REPRODUCTION_COLUMNS)])
 
     def figure(self, name, figure):
-        """Save a figure for print (PDF), for the screen (SVG) and as numbers (CSV), and return it,
-        to be shown."""
-        for suffix, metadata in ((".pdf", {"CreationDate": None}), (".svg", {"Date": None})):
+        """Save a figure for print, for the screen and as numbers, and return it, to be shown.
+
+        For print it is a PDF; for the screen a WebP where it shows pictures or maps, which would make
+        an SVG too large, and else an SVG. The numbers of its maps are arrays (npz), all others a table
+        (CSV). No file of an earlier figure of this name stays.
+        """
+        screen = ".webp" if shows_pictures(figure) else ".svg"
+        for suffix in (".svg", ".webp", ".npz", ".csv"):
+            (self.figures / (name + suffix)).unlink(missing_ok=True)
+        for suffix in (".pdf", screen):
             with whole(self.figures / (name + suffix)) as partial:
-                figure.savefig(partial, metadata=metadata)
-        write(self.figures / f"{name}.csv", drawn(figure).to_csv(index=False, float_format="%.4g"))
+                figure.savefig(partial, **SAVED_WITH[suffix])
+        arrays, points = drawn(figure)
+        if arrays:
+            with whole(self.figures / f"{name}.npz") as partial:
+                small = {panel: values.astype(np.float32) for panel, values in arrays.items()}
+                np.savez_compressed(partial, **small)
+        if len(points):
+            write(self.figures / f"{name}.csv", points.to_csv(index=False, float_format="%.4g"))
         self._made(name)
         return figure
 

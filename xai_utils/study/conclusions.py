@@ -51,13 +51,13 @@ def on_winner(verdicts, titles, without=None):
 
 def _wins(verdicts, titles):
     won = verdicts.beating[verdicts.verdict == "method"]
-    return _some_in(Counter(name for names in won for name in names), titles, 4)
+    return _some_in(Counter(name for names in won for name in names), titles)
 
 
-def _some_in(counts, titles, most):
+def _some_in(counts, titles):
     """The most frequent first, those that are equal in the order of the titles: ``RISE in 2, LIME in 1``."""
     order = sorted(counts, key=lambda name: (-counts[name], list(titles).index(name)))
-    return some((f"{titles[name]} in {counts[name]}" for name in order), most)
+    return some(f"{titles[name]} in {counts[name]}" for name in order)
 
 
 def on_setting(verdict, titles, methods="every method"):
@@ -91,7 +91,7 @@ def on_random(verdicts, titles):
     asked = _questions(len(_asked(verdicts)))
     if not failed:
         return f"In each of {asked} every method is found better than a random map."
-    return f"Not found better than a random map, of {asked}: {_some_in(failed, titles, 8)}."
+    return f"Not found better than a random map, of {asked}: {_some_in(failed, titles)}."
 
 
 def on_power(verdicts):
@@ -154,48 +154,61 @@ def _questions(count):
     return f"{count} question{'' if count == 1 else 's'}"
 
 
+def on_pair(found, titles, kind):
+    """Which of two methods is ahead, and whether a control is ahead of them; ``found`` as
+    :func:`xai_utils.study.answer.judged` gives it, ``kind`` ``"drop"`` or ``"share"`` inside the truth."""
+    first, second = found["pair"]
+    one, other = (f"{found['means'][name]:.3f}" for name in found["pair"])
+    if found["p"] < LEVEL:
+        way = {"drop": "loses less of the confidence than", "share": "has more of its map inside than"}
+        told = f"{titles[first]} {way[kind]} {titles[second]} ({one} against {other})"
+    else:
+        what = {"drop": "share of the confidence that is lost", "share": "share of the map inside"}
+        told = (
+            f"{titles[first]} and {titles[second]} are not told apart ({what[kind]}: {one} and {other})"
+        )
+    best = f"{titles[found['control']].lower()}, {found['means'][found['control']]:.3f}"
+    if found["verdict"] == "method":
+        names = listed(titles[name] for name in found["beating"])
+        ending = f"{'both beat' if len(found['beating']) > 1 else f'only {names} beats'} every control (the best: {best})"
+    elif found["verdict"] == "control":
+        ending = f"a control beats both ({best})"
+    else:
+        ending = f"no verdict falls between them and the best control ({best})"
+    return f"{told}; {ending}."
+
+
 def on_steps(gaps, titles):
     """What both rates say of two methods at each step of the published comparison, and of a random map.
 
     ``gaps`` is the table of :func:`xai_utils.study.published.gaps_of_steps`.
     """
-    pair, order = list(gaps.columns[2:4]), list(dict.fromkeys(gaps.step))
-    drops, increases = (
-        gaps[gaps.metric == f"{rate}_rate"].set_index("step").loc[order]
-        for rate in ("drop", "increase")
-    )
-    first = " and ".join(
-        f"{titles[name]} has a drop rate of {drops.iloc[0][name]:.3f} and an increase rate of "
-        f"{increases.iloc[0][name]:.3f}"
-        for name in pair
-    )
-    moved = listed(_largest_move(drops[name], titles[name]) for name in pair)
-    ahead = {
-        "drop": _ahead_at(drops, drops.gap < 0, pair),
-        "increase": _ahead_at(increases, increases.gap > 0, pair),
-    }
-    told = "; ".join(
-        f"by {rate}, " + " and ".join(f"{titles[name]} in {(names == name).sum()}" for name in pair)
-        for rate, names in ahead.items()
-    )
-    both = (ahead["drop"] != "") & (ahead["increase"] != "")
-    opposed = [
-        step for step, turned in zip(order, both & (ahead["drop"] != ahead["increase"])) if turned
-    ]
-    against = f"contradict each other at {_steps(opposed)}" if opposed else "agree"
-    alike = (
-        f"where both find something ({both.sum()}) the two rates {against}"
-        if both.any()
-        else "at no step do both find something"
-    )
-    random = "; ".join(
-        f"by {rate}, worse than both methods at {(own.random_is == 'worse').sum()} and better than both at "
-        f"{(own.random_is == 'better').sum()}"
-        for rate, own in (("drop", drops), ("increase", increases))
-    )
+    first, second = pair = list(gaps.columns[2:4])
+    drops = gaps[gaps.metric == "drop_rate"].set_index("step")
+    moved = max(pair, key=lambda name: drops[name].diff().abs().max())
     return (
-        f"In the published setting {first}. The largest change of a drop rate is {moved}. Of the {len(order)} "
-        f"steps the tests find ahead, {told}; {alike}. A random map they find, {random}."
+        f"As published, {titles[first]} has a drop rate of {drops[first].iloc[0]:.3f} and {titles[second]} of "
+        f"{drops[second].iloc[0]:.3f}. No change is larger than that of {_largest_move(drops[moved], titles[moved])}. "
+        f"{on_ahead(gaps, titles)}"
+    )
+
+
+def on_ahead(gaps, titles):
+    """Which of two methods the tests find ahead at how many of the steps, by both rates."""
+    first, second = pair = list(gaps.columns[2:4])
+    drops, increases = (gaps[gaps.metric == f"{rate}_rate"] for rate in ("drop", "increase"))
+    by_drop = _ahead_at(drops, drops.gap < 0, pair)
+    by_increase = _ahead_at(increases, increases.gap > 0, pair)
+    (drop_first, drop_second), (rise_first, rise_second) = (
+        [(names == name).sum() for name in pair] for names in (by_drop, by_increase)
+    )
+    opposed = drops.step[(by_drop != "") & (by_increase != "") & (by_drop != by_increase)]
+    against = f" The two rates contradict each other at {_steps(opposed)}." if len(opposed) else ""
+    better = [(own.random_is == "better").sum() for own in (drops, increases)]
+    return (
+        f"Of {len(drops)} steps the tests find {titles[first]} ahead by drop in {drop_first} and {titles[second]} in "
+        f"{drop_second}; by increase it is {rise_first} and {rise_second}.{against} A random map is better than both "
+        f"at {better[0]} steps by drop and at {better[1]} by increase."
     )
 
 
@@ -207,11 +220,11 @@ def _ahead_at(own, is_first, pair):
 def _largest_move(drops, title):
     step = drops.diff().abs().idxmax()
     before = drops.iloc[drops.index.get_loc(step) - 1]
-    return f"for {title} at “{step}” ({before:.3f} to {drops[step]:.3f})"
+    return f"{title} at “{step}” ({before:.3f} to {drops[step]:.3f})"
 
 
 def _steps(names):
-    return listed(f"“{name}”" for name in names)
+    return some(f"“{name}”" for name in names)
 
 
 def on_seeds(drops, rankings, without, likeness, across, pair, titles):
@@ -228,16 +241,15 @@ def on_seeds(drops, rankings, without, likeness, across, pair, titles):
     alike = likeness.groupby("method").correlation.median().sort_values()
     own = listed(f"{printed(alike[name], '.2f')} for {titles[name]}" for name in pair)
     return (
-        f"Kendall's correlation of the orders of {drops.shape[1]} methods, by mean drop rate, on the "
-        f"networks of two seeds is {printed(rankings.tau.median(), '.2f')} in the median over "
-        f"{_questions(asked)} and the pairs of {number} seeds, {printed(rankings.tau.min(), '.2f')} at "
-        f"worst; without those that ask what the metric asks, {printed(without.tau.median(), '.2f')} and "
-        f"{printed(without.tau.min(), '.2f')}. Untested, over means alone: in {(best == 1).sum()} of the "
-        f"questions all seeds have the same best method, {titles[first]} has the lower mean with every seed in "
-        f"{(ahead == number).sum()}, {titles[second]} in {(ahead == 0).sum()}, and in "
-        f"{((ahead > 0) & (ahead < number)).sum()} the seed decides. The maps of two seeds for a sample have a "
-        f"median rank correlation of {own}, where the two methods on one network have "
-        f"{printed(across, '.2f')}. Of all methods, it is highest for {titles[alike.index[-1]]} "
+        f"Kendall's correlation of the orders of {drops.shape[1]} methods on the networks of two seeds is "
+        f"{printed(rankings.tau.median(), '.2f')} in the median over {_questions(asked)} and the pairs of {number} "
+        f"seeds, {printed(rankings.tau.min(), '.2f')} at worst. Without the methods that ask what the metric asks "
+        f"these are {printed(without.tau.median(), '.2f')} and {printed(without.tau.min(), '.2f')}. The means "
+        f"alone, untested: all seeds have the same best method in {(best == 1).sum()} of the questions; "
+        f"{titles[first]} has the lower one with every seed in {(ahead == number).sum()}, {titles[second]} in "
+        f"{(ahead == 0).sum()}, and the seed decides in {((ahead > 0) & (ahead < number)).sum()}. For one sample "
+        f"the maps of two seeds have a median rank correlation of {own}; the two methods on one network have "
+        f"{printed(across, '.2f')}. It is highest for {titles[alike.index[-1]]} "
         f"({printed(alike.iloc[-1], '.2f')}) and lowest for {titles[alike.index[0]]} "
         f"({printed(alike.iloc[0], '.2f')})."
     )
@@ -248,10 +260,10 @@ def on_agreement(correlations):
     above = np.triu(np.ones(correlations.shape, bool), k=1)
     pairs = correlations.where(above).stack().dropna()
     if pairs.empty:
-        return "no two settings rank the methods."
+        return "No two settings rank the methods."
     (first, second), lowest = pairs.idxmin(), pairs.min()
     return (
-        f"its median over {len(pairs)} pair{'s' * (len(pairs) > 1)} of settings is "
+        f"The median over {len(pairs)} pair{'s' * (len(pairs) > 1)} of settings is "
         f"{printed(pairs.median(), '.2f')}; {first} and {second} agree least ({printed(lowest, '.2f')}), "
         f"and {(pairs < 0).sum()} of the pairs are opposed."
     )

@@ -236,6 +236,14 @@ def table_of_steps(scores, dataset, clusters=None):
     return pd.DataFrame(rows)
 
 
+def steps_of(dataset, own, clusters=None):
+    """:func:`table_of_steps` of a set of samples of the course's network, or, where that is None, what another
+    machine recorded."""
+    if own is None:
+        return recorded(dataset, "steps")[0]
+    return table_of_steps(take_apart(own), dataset, clusters)
+
+
 def gaps_of_steps(scores, dataset, clusters=None):
     """How far Integrated Gradients is from Grad-CAM, and a random map from the better of both, by each
     rate at each of :data:`STEPS`; a method that a step does not concern is as it was in the one before.

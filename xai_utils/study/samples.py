@@ -311,6 +311,16 @@ def mosaic_twice(profile):
     return SampleSet("hmt", model, samples, samples.y, options_of(profile, "hmt"), truth=truth)
 
 
+def mosaic_images(profile, own):
+    """``{mosaic: label}``, the same label where explained tiles share a parent image; None for synthetic
+    tissue, whose tiles have none."""
+    if tissue(profile).source == "synthetic":
+        return None
+    shown = mosaics.explained_tiles(own.samples.names, own.truth)
+    images = hmt.parent_images(shown.ravel()).reshape(shown.shape)
+    return dict(zip(own.samples.names, mosaics.linked(images)))
+
+
 def synthetic(profile):
     """Rightly classified synthetic tissue, and the mask of the texture that makes its class."""
     drawn, masks = _tiles_of("synthetic").test, synthetic_tissue.test_masks()

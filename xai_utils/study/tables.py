@@ -108,3 +108,38 @@ def likeness_grid(scores, metric):
     rows = rows.assign(title=rows.method.map(TITLES))
     table = rows.pivot_table("value", "title", "rule", sort=False)
     return table.loc[table.filter(like="cascading").iloc[:, -1].sort_values().index]
+
+
+def of_cascade(grid):
+    """The columns of a grid of likeness in which ever more layers forget, named by the layer they reach,
+    without the controls, which know of no layer."""
+    controls = [TITLES[name] for name in CONTROL_NAMES]
+    own = grid.drop(index=controls, errors="ignore").filter(regex="^cascading ")
+    return own.rename(columns=lambda name: name.removeprefix("cascading "))
+
+
+def by_share(summary, studied):
+    """The mean drop rates by fill and fraction, by the exact rule, of the methods ``studied``, of the best
+    of the others, of a random map and of the best control; the best have the lowest mean over all settings."""
+    rows = summary[(summary.metric == "drop_rate") & (summary.rule == "exact")]
+    order = rows.groupby("method")["mean"].mean().sort_values(kind="stable").index
+    others = [name for name in order if name not in (*studied, *CONTROL_NAMES)]
+    controls = [name for name in order if name in CONTROL_NAMES and name != "random"]
+    shown = [*studied, others[0], "random", controls[0]]
+    return pd.concat(rows[rows.method == name] for name in shown)
+
+
+def beaten(verdicts, methods):
+    """In how many questions each method beats every control, and in how many the random map: a row each."""
+    asked = verdicts[verdicts.verdict != "no sample"]
+    won = asked.beating[asked.verdict == "method"]
+    rows = [
+        {
+            "method": name,
+            "every": sum(name in names for names in won),
+            "random": sum(name not in names for names in asked.not_better_than_random),
+            "questions": len(asked),
+        }
+        for name in methods
+    ]
+    return pd.DataFrame(rows)

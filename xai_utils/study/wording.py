@@ -1,7 +1,7 @@
 """Lists and numbers in prose."""
 
 
-def some(items, count=4):
+def some(items, count=3):
     """The first of a list, and how many more there are."""
     items = list(items)
     if len(items) <= count + 1:
