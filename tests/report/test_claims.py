@@ -7,10 +7,11 @@ import sys
 import pytest
 
 from report import claims
+from report.page import PREFIX
 from xai_utils.run.files import REPOSITORY, results
 
 KNOWN, TOLD = claims.read()
-REPORT = (REPOSITORY / "report/report.md").read_text()
+REPORT = "".join((REPOSITORY / f"report/{name}.md").read_text() for name in PREFIX)
 
 
 def borne_out():

@@ -1,6 +1,7 @@
 """Scores as they are shown."""
 
 import pandas as pd
+import pytest
 
 from xai_utils.metrics import sanity
 from xai_utils.networks.architectures import shallow_cnn
@@ -52,3 +53,40 @@ def test_who_beats_is_counted_over_the_questions_that_any_sample_answers():
     found = tables.beaten(verdicts, ["rise", "lime"]).set_index("method")
     assert found.every.to_dict() == {"rise": 1, "lime": 0}
     assert found.random.to_dict() == {"rise": 2, "lime": 1} and set(found.questions) == {3}
+
+
+def test_the_spread_is_that_over_fills_and_that_over_methods_without_controls():
+    means = {
+        ("rise", "black"): 0.0,
+        ("rise", "mean"): 0.2,
+        ("lime", "black"): 0.4,
+        ("lime", "mean"): 0.6,
+    }
+    means |= {("random", "black"): 9.0, ("random", "mean"): 9.0}
+    summary = pd.DataFrame(
+        [
+            {
+                "method": m,
+                "fill": fill,
+                "metric": "drop_rate",
+                "rule": "exact",
+                "fraction": 0.5,
+                "mean": mean,
+            }
+            for (m, fill), mean in means.items()
+        ]
+    )
+    found = tables.spread(summary)
+    assert found == {"over_fills": pytest.approx(0.1), "over_methods": pytest.approx(0.2)}
+
+
+def test_won_settings_are_counted_by_fill():
+    verdicts = pd.DataFrame(
+        {
+            "metric": ["drop_rate"] * 4 + ["increase_rate"],
+            "rule": ["exact"] * 3 + ["published", "exact"],
+            "fill": ["black", "mean", "mean", "mean", "mean"],
+            "verdict": ["undecided", "method", "control", "method", "method"],
+        }
+    )
+    assert tables.won_by_fill(verdicts) == {"black": 0, "mean": 1}

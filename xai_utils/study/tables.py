@@ -129,6 +129,25 @@ def by_share(summary, studied):
     return pd.concat(rows[rows.method == name] for name in shown)
 
 
+def spread(summary):
+    """How much mean drop rates differ by the exact rule: the standard deviation over fills, method and share
+    fixed, and over methods without controls, fill and share fixed, each the mean over what is fixed."""
+    rows = summary[(summary.metric == "drop_rate") & (summary.rule == "exact")]
+    rows = rows[~rows.method.isin(CONTROL_NAMES)]
+    return {
+        f"over_{over}s": float(rows.groupby([fixed, "fraction"])["mean"].std(ddof=0).mean())
+        for over, fixed in (("fill", "method"), ("method", "fill"))
+    }
+
+
+def won_by_fill(verdicts):
+    """At how many shares kept a method beats every control by drop rate and the exact rule, ``{fill: count}``."""
+    rows = verdicts[(verdicts.metric == "drop_rate") & (verdicts.rule == "exact")]
+    return {
+        fill: int((own.verdict == "method").sum()) for fill, own in rows.groupby("fill", sort=False)
+    }
+
+
 def beaten(verdicts, methods):
     """In how many questions each method beats every control, and in how many the random map: a row each."""
     asked = verdicts[verdicts.verdict != "no sample"]
