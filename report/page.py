@@ -16,6 +16,7 @@ SUFFIXES = {
     "typst": (".pdf",),
 }
 PREFIX = {"report": "", "supplement": "S"}  # of what a document numbers
+PLACEMENT = {"report": "!tbp", "supplement": "!htbp"}  # of floats in LaTeX
 CSS_PIXELS, MADE_WITH = 96, 200  # an inch on the screen, and in a picture that Run.figure wrote
 
 
@@ -46,7 +47,9 @@ class Page:
         self.referred = set()
 
     def value(self, key):
-        return value_of(self.found, key)
+        """A value of the run; in a sentence a p-value is not broken across lines."""
+        found = value_of(self.found, key)
+        return re.sub(r"\bp ([<=]) ", "p\u00a0\\1\u00a0", found) if isinstance(found, str) else found
 
     def ref(self, name):
         """A link to a figure, a table or a section of the supplement, wherever it stands: ``Fig. 3``."""
@@ -67,7 +70,7 @@ class Page:
         files = [self._file(part) for part in parts or [name]]
         self._take("Fig.", name)
         if self.form == "latex":
-            return "\n" + _latex_figure(name, files, caption, wide)
+            return "\n" + _latex_figure(name, files, caption, wide, PLACEMENT[self.document])
         if self.form == "typst":
             return "\n" + _typst_figure(name, files, caption, wide)
         sources = " · ".join(self._sources(part) for part in parts or [name])
@@ -116,7 +119,9 @@ class Page:
         right = [bool(rows) and not isinstance(rows[0][column], str) for column in columns]
         self._take("Table", name)
         if self.form == "latex":
-            return "\n" + _latex_table(name, caption, heads, body, right, wide)
+            return "\n" + _latex_table(
+                name, caption, heads, body, right, wide, PLACEMENT[self.document]
+            )
         if self.form == "typst":  # it counts by itself
             return "\n" + _pipe_table(name, caption, heads, body, right)
         return "\n" + _pipe_table(name, f"**{self.places[name].label}.** {caption}", heads, body, right)
@@ -188,12 +193,15 @@ def _html_figure(name, shown, caption, wide):
     )
 
 
-def _latex_figure(name, files, caption, wide):
+def _latex_figure(name, files, caption, wide, placement):
     kind = "figure*" if wide else "figure"
-    between = r"\hfill" if wide else r"\\[2pt]"
-    pictures = between.join(rf"\includegraphics{{{file}}}" for file in files)
+    shown = [rf"\includegraphics{{{file}}}" for file in files]
+    if wide and len(files) > 1:  # their tops beside each other
+        pictures = r"\hfill".join(rf"\raisebox{{-\height}}{{{one}}}" for one in shown)
+    else:
+        pictures = r"\\[2pt]".join(shown)
     lines = [
-        rf"\begin{{{kind}}}[!tbp]",
+        rf"\begin{{{kind}}}[{placement}]",
         rf"\centering{pictures}",
         rf"\caption{{{_escape_latex(caption)}}}\label{{{name}}}",
         rf"\end{{{kind}}}",
@@ -211,11 +219,11 @@ def _typst_figure(name, files, caption, wide):
     )
 
 
-def _latex_table(name, caption, heads, body, right, wide):
+def _latex_table(name, caption, heads, body, right, wide, placement):
     kind = "table*" if wide else "table"
     rows = [" & ".join(row) + r" \\" for row in (map(_escape_latex, heads), *body)]
     lines = [
-        rf"\begin{{{kind}}}[!tbp]",
+        rf"\begin{{{kind}}}[{placement}]",
         rf"\caption{{{_escape_latex(caption)}}}\label{{{name}}}",
         r"\centering\footnotesize",
         rf"\begin{{tabular}}{{{''.join('r' if is_right else 'l' for is_right in right)}}}",

@@ -200,3 +200,8 @@ def test_a_figure_that_the_text_never_mentions_fails(page, tmp_path, monkeypatch
 def test_a_profile_that_was_not_run_is_said(output):
     with pytest.raises(ReportError, match="run ./run_all.sh --profile quick"):
         build.build("quick")
+
+
+def test_a_p_value_is_not_broken_across_lines(page):
+    page.found.values["told"] = "It is better (p < 0.0001), map = 3."
+    assert page.value("told") == "It is better (p\u00a0<\u00a00.0001), map = 3."

@@ -359,7 +359,7 @@ PAIR = {
         (
             {"verdict": "undecided"},
             "share",
-            "; no verdict falls between them and the best control (edges, 0.5",
+            "; neither beats every control, and none beats both (the best: edges, 0.500).",
         ),
     ],
 )

@@ -267,3 +267,7 @@ def test_the_opening_outlines_the_cell_in_the_mosaic_and_its_maps():
 
 def test_the_opening_can_be_read_in_print():
     assert min(fonts(opened()[0])) >= 6
+
+
+def test_shares_in_cells_are_short():
+    assert plots._short_shares(np.array([0.0, 0.05, 0.987, 1.0])).tolist() == ["", ".05", ".99", "1"]

@@ -174,7 +174,7 @@ def on_pair(found, titles, kind):
     elif found["verdict"] == "control":
         ending = f"a control beats both ({best})"
     else:
-        ending = f"no verdict falls between them and the best control ({best})"
+        ending = f"neither beats every control, and none beats both (the best: {best})"
     return f"{told}; {ending}."
 
 

@@ -124,7 +124,7 @@ def confusion(y, predicted, classes):
     figure, axis = _subplots(figsize=(COLUMN, 2.3))
     sns.heatmap(
         rates,
-        annot=np.where(rates > 0, np.char.mod("%.2f", rates), ""),
+        annot=_short_shares(rates),
         fmt="",
         annot_kws={"size": 6},
         cmap="Blues",
@@ -138,9 +138,16 @@ def confusion(y, predicted, classes):
         ax=axis,
     )
     axis.set(xlabel="predicted class", ylabel="true class")
-    axis.tick_params(axis="x", rotation=45 if max(map(len, classes)) > 2 else 0)
     axis.tick_params(axis="y", rotation=0)
+    if max(map(len, classes)) > 2:
+        plt.setp(axis.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
     return figure
+
+
+def _short_shares(shares):
+    """Shares as they fit into small cells: ``.05``, ``1`` for all and nothing for none."""
+    printed = np.char.lstrip(np.char.mod("%.2f", shares), "0")
+    return np.select([shares == 0, shares == 1], ["", "1"], printed)
 
 
 def signals_with_templates(signals, titles, templates, intervals=()):
@@ -706,7 +713,7 @@ def _draw_upright_dots(axis, table):
         colour, marker = looks.get(name, ("0.5", "D"))
         style = {"color": colour, "marker": marker, "markersize": 3.5, "clip_on": False}
         axis.errorbar(place, mean, reach[:, np.newaxis], label=name, **style)
-    names = table["name"].replace("Integrated Gradients", "IG")
+    names = table["name"].replace("Integrated Gradients", "IG").str.replace(", ", ",\n")
     axis.set(xlim=(-0.6, len(table) - 0.4), xticks=range(len(table)), xticklabels=names)
     axis.set(ylim=(0, 1), yticks=(0, 0.5, 1))
     axis.tick_params(labelsize=6)
