@@ -40,7 +40,7 @@ def first_load(folder, name, browser):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         here = f"http://127.0.0.1:{server.server_port}/"
         opened, responses = browser.new_page(viewport={"width": 1280, "height": 800}), []
-        opened.on("response", responses.append)
+        opened.on("response", lambda response: responses.append(response))  # it marks what it calls
         opened.goto(here + name, wait_until="networkidle")
         loaded = {response.url: len(response.body()) for response in responses}
         opened.close()

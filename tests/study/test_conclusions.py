@@ -160,30 +160,29 @@ def gaps(
     "table, says",
     [
         (
-            gaps([0.9, 0.5, 0.45], [0.2, 0.2, 0.3]),
+            gaps([0.9, 0.5, 0.1], [0.2, 0.2, 0.3]),
             [
-                "As published, IG has a drop rate of 0.900 and Grad-CAM of 0.200.",
+                "As published, Grad-CAM is ahead (0.900 and 0.200) by drop and they are not told apart (0.500 and",
+                "those of IG and Grad-CAM. After all repairs IG is ahead (0.100 and 0.300) by drop and they are",
+                "Of 3 steps a random map is better than both at 0 by drop and 0 by increase.",
                 "No change is larger than that of IG at “b” (0.900 to 0.500).",
-                "Of 3 steps the tests find IG ahead by drop in 0 and Grad-CAM in 3; by increase it is 0 and 0.",
-                "is better than both at 0 steps by drop and at 0 by increase.",
             ],
         ),
-        (gaps([0.9, 0.1, 0.1], [0.2, 0.2, 0.3]), ["IG ahead by drop in 2 and Grad-CAM in 1;"]),
         (
-            gaps([0.9, 0.1, 0.1], [0.2, 0.2, 0.3], p=(0.01, 0.2, 0.01), increase_p=0.01),
+            gaps([0.9, 0.1, 0.1], [0.2, 0.2, 0.3], p=(0.01, 0.2, 0.2), increase_p=0.01),
             [
-                "IG ahead by drop in 1 and Grad-CAM in 1; by increase it is 3 and 0.",
-                "The two rates contradict each other at “a”.",
+                "by drop and IG is ahead (0.500 and 0.100) by increase",
+                "repairs they are not told apart (",
             ],
         ),
         (
             gaps([0.9, 0.5, 0.45], [0.2, 0.2, 0.3], random_is=("worse", "", "better")),
-            ["better than both at 1 steps by drop"],
+            ["better than both at 1 by drop and 0 by increase"],
         ),
     ],
 )
-def test_both_rates_and_the_random_map_are_told_at_every_step(table, says):
-    text = conclusions.on_steps(table, STEP_TITLES)
+def test_the_first_and_the_repaired_step_are_judged_by_both_rates(table, says):
+    text = conclusions.on_steps(table, STEP_TITLES, "c")
     assert [part for part in says if part not in text] == []
 
 
@@ -226,12 +225,17 @@ def test_the_difference_is_that_of_the_printed_means_though_clusters_are_tested(
 
 
 @pytest.mark.parametrize(
-    "low, says", [(0.3, "RISE 0.50"), (-0.1, "no method has maps whose mean rank correlation")]
+    "low, says", [(0.3, "above zero for RISE 0.50; so much"), (-0.1, "For no method does its interval")]
 )
-def test_maps_that_outlive_the_network_are_named(low, says):
-    rows = [("rise", "rank_correlation", 0.5, low), ("random", "rank_correlation", 1.0, 1.0)]
-    summary = pd.DataFrame(rows, columns=["method", "metric", "mean", "low"])
-    assert says in conclusions.on_randomization(summary, TITLES, CONTROLS)
+def test_maps_that_outlive_the_network_are_named_after_the_pair(low, says):
+    rows = [
+        ("rise", "rank_correlation", 0.5, low, 0.7),
+        ("grad_cam", "rank_correlation", 0.02, -0.1, 0.1),
+        ("random", "rank_correlation", 1.0, 1.0, 1.0),
+    ]
+    summary = pd.DataFrame(rows, columns=["method", "metric", "mean", "low", "high"])
+    told = conclusions.on_randomization(summary, TITLES, CONTROLS, ["grad_cam"])
+    assert says in told and "trained network is 0.02 [−0.10, 0.10] for Grad-CAM." in told
 
 
 def test_tables_show_controls_intervals_and_marks():
@@ -326,43 +330,38 @@ def test_what_depends_on_the_seed_is_counted():
 PAIR = {
     "pair": ["integrated_gradients", "grad_cam"],
     "means": {"grad_cam": 0.3, "integrated_gradients": 0.2, "edge": 0.5},
-    "p": 0.01,
+    "p": {"pair": 0.01, "integrated_gradients": 0.01, "grad_cam": 0.01},
+    "is_ahead": {"integrated_gradients": True, "grad_cam": True},
     "control": "edge",
-    "verdict": "method",
-    "beating": ["integrated_gradients", "grad_cam"],
 }
 
 
 @pytest.mark.parametrize(
-    "change, kind, says",
+    "p, is_ahead, kind, says",
     [
         (
             {},
+            {},
             "drop",
-            "IG loses less of the confidence than Grad-CAM (0.200 against 0.300); both beat every",
+            "IG loses less of the confidence than Grad-CAM (0.200 against 0.300); both are ahead of",
         ),
         (
-            {"beating": ["grad_cam"]},
-            "drop",
-            "; only Grad-CAM beats every control (the best: edges, 0.500).",
+            {},
+            {"grad_cam": False},
+            "increase",
+            "IG is ahead of the best control (edges, 0.500), Grad-CAM is behind",
         ),
+        ({"pair": 0.5}, {}, "drop", "IG and Grad-CAM are not told apart (0.200 and 0.300); both"),
         (
-            {"p": 0.5},
-            "drop",
-            "are not told apart (share of the confidence that is lost: 0.200 and 0.300);",
+            {"grad_cam": 0.5, "integrated_gradients": 0.5},
+            {},
+            "energy",
+            "; neither is told apart from the best",
         ),
-        (
-            {"verdict": "control"},
-            "share",
-            "of its map inside than Grad-CAM (0.200 against 0.300); a control",
-        ),
-        (
-            {"verdict": "undecided"},
-            "share",
-            "; neither beats every control, and none beats both (the best: edges, 0.500).",
-        ),
+        ({"grad_cam": 0.5}, {}, "bounding", "Grad-CAM is not told apart from it."),
     ],
 )
-def test_a_pair_is_compared_and_then_with_the_best_control(change, kind, says):
+def test_a_pair_is_compared_and_then_each_with_the_best_control(p, is_ahead, kind, says):
     titles = {"grad_cam": "Grad-CAM", "integrated_gradients": "IG", "edge": "Edges"}
-    assert says in conclusions.on_pair(PAIR | change, titles, kind)
+    found = PAIR | {"p": PAIR["p"] | p, "is_ahead": PAIR["is_ahead"] | is_ahead}
+    assert says in conclusions.on_pair(found, titles, kind)

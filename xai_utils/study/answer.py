@@ -14,60 +14,65 @@ PANELS = ("as published", "course's network,\nrepaired", "our network", "known t
 
 
 def judged(scores, pair, clusters=None):
-    """What the scores of one metric in one setting say of a pair of methods and of the controls.
+    """What the scores of one metric in one setting say of a pair of methods and of the best control.
 
     ``scores`` has the pair and the controls, ``clusters`` is ``{item: cluster}``. Returns: ``pair``, the better
-    mean first; ``means``, ``intervals`` ``{name: …}``; ``p``, that of the pair alone; ``control``, the best;
-    ``verdict`` and ``beating`` as in :func:`statistics.verdicts`; ``samples``.
+    mean first; ``means`` and ``intervals`` ``{name: …}``; ``control``, that of the best mean; ``p``, ``{"pair": …,
+    method: …}``, that the pair is alike and that a method and the best control are, corrected for all pairs of
+    methods and controls, see :func:`statistics.told_apart`; ``is_ahead``, ``{method: bool}``, of the control;
+    ``samples``.
     """
-    [verdict] = statistics.verdicts(scores, HIGHER_IS_BETTER, CONTROL_NAMES, clusters).itertuples()
+    better = HIGHER_IS_BETTER[scores.metric.iloc[0]]
     summary = statistics.summarize(scores, clusters).set_index("method")
     values = scores.pivot(index="item", columns="method", values="value")
     groups = None if clusters is None else values.index.map(clusters)
-    *_, p = statistics.difference(values[pair[0]], values[pair[1]], groups)
+    [p_values], _ = statistics.told_apart([values], [groups])
     means = summary["mean"].to_dict()
-    intervals = {name: [row.low, row.high] for name, row in summary.iterrows()}
-    better = HIGHER_IS_BETTER[verdict.metric]
+    control = sorted(CONTROL_NAMES, key=means.get, reverse=better)[0]
     return {
         "pair": sorted(pair, key=means.get, reverse=better),
         "means": means,
-        "intervals": intervals,
-        "p": p,
-        "control": verdict.best_control,
-        "verdict": verdict.verdict,
-        "beating": verdict.beating,
+        "intervals": {name: [row.low, row.high] for name, row in summary.iterrows()},
+        "control": control,
+        "p": {"pair": p_values.loc[tuple(pair)], **{m: p_values.loc[m, control] for m in pair}},
+        "is_ahead": {m: (means[m] > means[control]) == better for m in pair},
         "samples": len(values),
     }
 
 
-def dots(data, steps, ours, truth, chance):
+def dots(data, steps, ours, truth):
     """What is drawn of one data set: a row a panel of :data:`PANELS` and method, and the best of what knows
-    nothing of the network. Columns: data, panel, name, mean, low, high, samples.
+    nothing of the network; of the steps that is a random map. Columns: data, panel, name, mean, low, high, samples.
 
     ``steps`` is the table of :func:`published.table_of_steps`, ``ours`` and ``truth`` are of :func:`judged`.
     """
-    rows = []
+    rows, studied = [], ("grad_cam", "integrated_gradients")
     for panel, step in zip(PANELS, (PUBLISHED, REPAIRED)):
         own = steps[(steps.step == step) & (steps.metric == "drop_rate")].set_index("method")
-        for name in ("grad_cam", "integrated_gradients", "random"):
-            rows.append(
-                {
-                    "panel": panel,
-                    "name": TITLES[name],
-                    **own.loc[name, ["mean", "low", "high", "samples"]],
-                }
-            )
+        for name in (*studied, "random"):
+            found = own.loc[name, ["mean", "low", "high", "samples"]]
+            rows.append({"panel": panel, "name": TITLES[name], **found})
     for panel, found in zip(PANELS[2:], (ours, truth)):
-        shown = [
-            "grad_cam",
-            "integrated_gradients",
-            *([found["control"]] if panel == PANELS[2] else []),
-        ]
-        for name in shown:
+        for name in (*studied, found["control"]):
             low, high = found["intervals"][name]
             row = {"mean": found["means"][name], "low": low, "high": high, "samples": found["samples"]}
             rows.append({"panel": panel, "name": TITLES[name], **row})
-    known = {"mean": chance, "low": chance, "high": chance, "samples": truth["samples"]}
-    rows.append({"panel": PANELS[3], "name": "chance", **known})
     table = pd.DataFrame(rows).assign(data=data)
     return table.astype({"samples": int})
+
+
+def tally(found, pair):
+    """To which of the pair the tests give each of several comparisons: ``{method: count, "neither": count}``.
+
+    ``found`` are the p-values that the pair is alike, and who has the better mean, ``[(p, method)]``.
+    """
+    given = [method if p < statistics.LEVEL else "neither" for p, method in found]
+    return {name: given.count(name) for name in (*pair, "neither")}
+
+
+def repaired(gaps):
+    """The comparisons of both rates at the step where nothing is left to repair, as :func:`tally` takes them;
+    ``gaps`` is the table of :func:`published.gaps_of_steps`."""
+    rows = gaps[gaps.step == REPAIRED]
+    is_first = (rows.gap > 0) == (rows.metric == "increase_rate")
+    return [(p, "integrated_gradients" if first else "grad_cam") for p, first in zip(rows.p, is_first)]

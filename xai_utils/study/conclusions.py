@@ -155,76 +155,86 @@ def _questions(count):
 
 
 def on_pair(found, titles, kind):
-    """Which of two methods is ahead, and whether a control is ahead of them; ``found`` as
-    :func:`xai_utils.study.answer.judged` gives it, ``kind`` ``"drop"`` or ``"share"`` inside the truth."""
+    """Which of two methods is ahead, and where each stands beside the best control; ``found`` as
+    :func:`xai_utils.study.answer.judged` gives it, ``kind`` is ``"drop"``, ``"increase"``, ``"energy"`` or
+    ``"bounding"``."""
     first, second = found["pair"]
     one, other = (f"{found['means'][name]:.3f}" for name in found["pair"])
-    if found["p"] < LEVEL:
-        way = {"drop": "loses less of the confidence than", "share": "has more of its map inside than"}
+    way = {
+        "drop": "loses less of the confidence than",
+        "increase": "raises the confidence of more samples than",
+        "energy": "has more of its map inside than",
+        "bounding": "has more of its highest points inside than",
+    }
+    if found["p"]["pair"] < LEVEL:
         told = f"{titles[first]} {way[kind]} {titles[second]} ({one} against {other})"
     else:
-        what = {"drop": "share of the confidence that is lost", "share": "share of the map inside"}
-        told = (
-            f"{titles[first]} and {titles[second]} are not told apart ({what[kind]}: {one} and {other})"
-        )
-    best = f"{titles[found['control']].lower()}, {found['means'][found['control']]:.3f}"
-    if found["verdict"] == "method":
-        names = listed(titles[name] for name in found["beating"])
-        ending = f"{'both beat' if len(found['beating']) > 1 else f'only {names} beats'} every control (the best: {best})"
-    elif found["verdict"] == "control":
-        ending = f"a control beats both ({best})"
-    else:
-        ending = f"neither beats every control, and none beats both (the best: {best})"
-    return f"{told}; {ending}."
+        told = f"{titles[first]} and {titles[second]} are not told apart ({one} and {other})"
+    best = (
+        f"the best control ({titles[found['control']].lower()}, {found['means'][found['control']]:.3f})"
+    )
+    stands = [_beside(found["p"][name], found["is_ahead"][name]) for name in found["pair"]]
+    if stands[0] == stands[1]:
+        both = "neither is told apart from" if stands[0] == NOT_TOLD else f"both are {stands[0]}"
+        return f"{told}; {both} {best}."
+    return f"{told}; {titles[first]} is {stands[0]} {best}, {titles[second]} is {stands[1]} it."
 
 
-def on_steps(gaps, titles):
-    """What both rates say of two methods at each step of the published comparison, and of a random map.
+NOT_TOLD = "not told apart from"
+
+
+def _beside(p, is_ahead):
+    """Where a method stands beside a control."""
+    return NOT_TOLD if p >= LEVEL else "ahead of" if is_ahead else "behind"
+
+
+def on_steps(gaps, titles, repaired):
+    """What the tests find of two methods as they were published, and at the step where all is ``repaired``; which
+    change is largest; and where a random map is better.
 
     ``gaps`` is the table of :func:`xai_utils.study.published.gaps_of_steps`.
     """
-    first, second = pair = list(gaps.columns[2:4])
     drops = gaps[gaps.metric == "drop_rate"].set_index("step")
+    pair = list(gaps.columns[2:4])
     moved = max(pair, key=lambda name: drops[name].diff().abs().max())
     return (
-        f"As published, {titles[first]} has a drop rate of {drops[first].iloc[0]:.3f} and {titles[second]} of "
-        f"{drops[second].iloc[0]:.3f}. No change is larger than that of {_largest_move(drops[moved], titles[moved])}. "
-        f"{on_ahead(gaps, titles)}"
+        f"{on_repair(gaps, titles, repaired)} No change is larger than that of "
+        f"{_largest_move(drops[moved], titles[moved])}."
     )
 
 
-def on_ahead(gaps, titles):
-    """Which of two methods the tests find ahead at how many of the steps, by both rates."""
-    first, second = pair = list(gaps.columns[2:4])
-    drops, increases = (gaps[gaps.metric == f"{rate}_rate"] for rate in ("drop", "increase"))
-    by_drop = _ahead_at(drops, drops.gap < 0, pair)
-    by_increase = _ahead_at(increases, increases.gap > 0, pair)
-    (drop_first, drop_second), (rise_first, rise_second) = (
-        [(names == name).sum() for name in pair] for names in (by_drop, by_increase)
-    )
-    opposed = drops.step[(by_drop != "") & (by_increase != "") & (by_drop != by_increase)]
-    against = f" The two rates contradict each other at {_steps(opposed)}." if len(opposed) else ""
-    better = [(own.random_is == "better").sum() for own in (drops, increases)]
+def on_repair(gaps, titles, repaired):
+    """What the tests find of two methods at the first step and where all is ``repaired``, by both rates, and at how
+    many steps they find a random map better than both."""
+    pair = list(gaps.columns[2:4])
+    told, better = {}, []
+    for rate in ("drop", "increase"):
+        own = gaps[gaps.metric == f"{rate}_rate"].set_index("step")
+        for step in (own.index[0], repaired):
+            row = own.loc[step]
+            means = f"{row[pair[0]]:.3f} and {row[pair[1]]:.3f}"
+            told[rate, step] = f"{_verdict_at(row, rate, pair, titles)} ({means})"
+        better.append(f"{(own.random_is == 'better').sum()} by {rate}")
+    first = own.index[0]
     return (
-        f"Of {len(drops)} steps the tests find {titles[first]} ahead by drop in {drop_first} and {titles[second]} in "
-        f"{drop_second}; by increase it is {rise_first} and {rise_second}.{against} A random map is better than both "
-        f"at {better[0]} steps by drop and at {better[1]} by increase."
+        f"As published, {told['drop', first]} by drop and {told['increase', first]} by increase, the figures being "
+        f"those of {titles[pair[0]]} and {titles[pair[1]]}. After all repairs {told['drop', repaired]} by drop and "
+        f"{told['increase', repaired]} by increase. Of {len(own)} steps a random map is better than both at "
+        f"{' and '.join(better)}."
     )
 
 
-def _ahead_at(own, is_first, pair):
-    """Which of the pair the tests find ahead at each step, ``""`` for neither."""
-    return np.where(own.p >= LEVEL, "", np.where(is_first, *pair))
+def _verdict_at(row, rate, pair, titles):
+    if row.p >= LEVEL:
+        return "they are not told apart"
+    first_is_ahead = (row.gap > 0) == (rate == "increase")
+    return f"{titles[pair[0] if first_is_ahead else pair[1]]} is ahead"
 
 
 def _largest_move(drops, title):
     step = drops.diff().abs().idxmax()
     before = drops.iloc[drops.index.get_loc(step) - 1]
     return f"{title} at “{step}” ({before:.3f} to {drops[step]:.3f})"
-
-
-def _steps(names):
-    return some(f"“{name}”" for name in names)
 
 
 def on_seeds(drops, rankings, without, likeness, across, pair, titles):
@@ -299,53 +309,55 @@ def _found(found):
 
 
 def on_networks(table, titles):
-    """What a random map and the two methods cost the course's network and ours, and which difference between
-    these changes it.
+    """What a random map costs the course's network and ours, and which single difference between these brings the
+    two nearer to each other.
 
     ``table`` as :func:`xai_utils.study.disagreement.compared` gives it.
     """
     rows = table.set_index("network")
-
-    def change(name):
-        return _found(rows.loc[name, ["change", "change_low", "change_high", "change_p"]].tolist())
-
-    single = [name for name in rows.index if name not in ("course", "ours", "short")]
-    told = [rows.title[name] for name in single if rows.change_p[name] < LEVEL]
-    found = listed(f"“{title}”" for title in told) if told else "none"
+    nearer, further, unfound = [], [], []
+    for name in ("course_small", "large", "unsure", "blackened"):
+        now, before = rows.random[name], rows.random[name] - rows.change[name]
+        other = rows.random["ours" if name == "course_small" else "course"]
+        told = f"{rows.title[name]} ({before:.3f} to {now:.3f}, {chance(rows.change_p[name])})"
+        closes = abs(now - other) < abs(before - other)
+        (unfound if rows.change_p[name] >= LEVEL else nearer if closes else further).append(told)
+    found = [
+        f"Of single changes, tests find it {way} with {listed(names)}."
+        for way, names in (("nearer", nearer), ("further away", further))
+        if names
+    ] + [f"Nothing is found with {listed(unfound)}."] * bool(unfound)
+    gap = rows.loc["ours", ["change", "change_low", "change_high", "change_p"]].tolist()
     ahead = np.where(rows.p >= LEVEL, "", np.where(rows.gap > 0, "grad_cam", "integrated_gradients"))
-    order = "".join(
-        f" {titles[name]} has the lower drop on {listed(rows.title[ahead == name])}."
-        for name in ("grad_cam", "integrated_gradients")
-        if (ahead == name).any()
-    )
     return (
         f"A random map has a drop rate of {rows.random.course:.3f} on the course's network and of "
-        f"{rows.random.ours:.3f} on ours ({change('ours')}). On smaller tiles the course's network has "
-        f"{rows.random.course_small:.3f} ({change('course_small')}). On larger tiles ours has "
-        f"{rows.random.large:.3f} ({change('large')}), with the course's confidence {rows.random.unsure:.3f} "
-        f"({change('unsure')}). Trained with black it has {rows.random.blackened:.3f}, where the same training "
-        f"without has {rows.random.short:.3f} ({change('blackened')}). With random blocks in the place of "
-        f"pixels, as large as ours averages, the course's network has {rows.blocks.course:.3f} and ours "
-        f"{rows.blocks.ours:.3f}. Of the {len(single)} single changes the tests find {found}. Grad-CAM and "
-        f"Integrated Gradients are told apart on {(ahead != '').sum()} of the {len(rows)} networks.{order}"
+        f"{rows.random.ours:.3f} on ours ({_found(gap)}). {' '.join(found)} "
+        f"{'' if nearer else 'So the cause is not found. '}Grad-CAM has the lower drop on "
+        f"{(ahead == 'grad_cam').sum()} of the {len(rows)} networks, {titles['integrated_gradients']} on "
+        f"{(ahead == 'integrated_gradients').sum()}."
     )
 
 
-def on_randomization(summary, titles, controls):
-    """Whose maps remain when every layer has forgotten: rank correlations surely above zero."""
+def on_randomization(summary, titles, controls, pair):
+    """Whose maps remain when every layer has forgotten: rank correlations, those of the ``pair`` first, and those
+    that are surely above zero."""
     rows = summary[(summary.metric == "rank_correlation") & ~summary.method.isin(controls)]
+    own = rows.set_index("method")
+    told = " and ".join(
+        f"{printed(own.loc[m, 'mean'], '.2f')} [{printed(own.low[m], '.2f')}, {printed(own.high[m], '.2f')}] for {titles[m]}"
+        for m in pair
+    )
     remain = rows[rows.low > 0].sort_values("mean", ascending=False)
-    if remain.empty:
-        return (
-            "When every layer has forgotten, no method has maps whose mean rank correlation with the old ones has "
-            "an interval above zero."
-        )
     kept = some(f"{titles[row.method]} {row['mean']:.2f}" for _, row in remain.iterrows())
     return (
-        "When every layer has forgotten, the mean rank correlation with the maps of the trained network "
-        f"has an interval above zero for {kept}. To that extent the order of their points comes from "
-        "the input and the architecture, and for methods that draw at random from their draws, which are the same "
-        "for both networks."
+        "With every layer drawn anew, the mean rank correlation with the maps of the trained network is "
+        f"{told}. "
+        + (
+            f"Its interval lies above zero for {kept}; so much of their order comes from the input, the "
+            "architecture, or draws that both networks share."
+            if len(remain)
+            else "For no method does its interval lie above zero."
+        )
     )
 
 

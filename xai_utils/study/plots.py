@@ -12,6 +12,7 @@ from sklearn.metrics import auc, confusion_matrix, roc_curve
 from xai_utils.study.statistics import LEVEL
 
 COLUMN, PAGE = 3.5, 7.16  # inches: the widths of an IEEE column and page
+ALWAYS_SHOWN = ("grad_cam", "integrated_gradients")  # have the same colours in every figure
 TEMPLATE_LIMITS = (-0.6, 1.0)  # leaves room for a legend above
 POSITIVE_MAP, SIGNED_MAP = "viridis", "RdBu_r"
 OVERLAID_MAP = "Reds"  # of positive maps over a grey tile: what is salient is dark
@@ -108,13 +109,14 @@ def roc_curves(y, probabilities, classes):
     for label, name in enumerate(classes):
         false, true, _ = roc_curve(y == label, probabilities[:, label])
         style = ("-", "--", ":")[label % 3]  # like colours get unlike styles
-        text = f"{name} ({auc(false, true):.3f})"
+        text = f"{name} ({auc(false, true):.4f})"
         axis.plot(false, true, style, color=colours[label], label=text)
-    axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.7)
+    chance = np.r_[0, np.geomspace(1e-3, 1, 100)]  # bent by the axis
+    axis.plot(chance, chance, color="0.7", linewidth=0.7)
     axis.set(xlabel="false positive rate", ylabel="true positive rate")
     axis.set_xscale("symlog", linthresh=0.01)
     axis.set(xlim=(0, 1), ylim=(0, 1.01), xticks=[0, 0.01, 0.1, 1], xticklabels=["0", ".01", ".1", "1"])
-    axis.legend(title="class (area under the curve)", loc="lower right")
+    figure.legend(title="class (area)", loc="outside right center")
     return figure
 
 
@@ -312,7 +314,9 @@ def rates(summary):
     method is at the top.
     """
     names = list(dict.fromkeys(summary.title))
-    styles = _styles(dict.fromkeys(summary.fill), ())
+    looks = ({"mfc": "black"}, {"mfc": "white"})
+    fills = dict.fromkeys(summary.fill)
+    styles = {fill: {"color": "black", "marker": "o", **look} for fill, look in zip(fills, looks)}
     figure, axes = _subplots(1, 2, figsize=(COLUMN, 0.17 * len(names) + 0.9), sharey=True)
     _name_rows(axes, names)
     for axis, metric in zip(axes, ("drop_rate", "increase_rate")):
@@ -677,9 +681,11 @@ def _outline(axis, mask):
 
 def _styles(names, greys):
     """How the line of each of ``names`` looks: coloured and solid, but those of ``greys`` grey and broken."""
-    coloured, grey = ([name for name in names if (name in greys) == wanted] for wanted in (False, True))
+    fixed = list(ALWAYS_SHOWN)
+    coloured = [*fixed, *(name for name in names if name not in (*greys, *fixed))]
     looks = zip(coloured, sns.color_palette("colorblind"), "os^Dvp<>*h")
     styles = {name: {"color": c, "marker": m, "linestyle": "-"} for name, c, m in looks}
+    grey = [name for name in names if name in greys]
     looks = zip(grey, ("0.4", "0.6", "0.3", "0.7", "0.5"), "dXP|_", ("--", ":", "-.", "--", ":"))
     styles |= {name: {"color": c, "marker": m, "linestyle": s} for name, c, m, s in looks}
     return {name: styles[name] for name in names}

@@ -237,11 +237,12 @@ def table_of_steps(scores, dataset, clusters=None):
 
 
 def steps_of(dataset, own, clusters=None):
-    """:func:`table_of_steps` of a set of samples of the course's network, or, where that is None, what another
-    machine recorded."""
+    """:func:`table_of_steps` and :func:`gaps_of_steps` of a set of samples of the course's network, or, where that
+    is None, what another machine recorded."""
     if own is None:
-        return recorded(dataset, "steps")[0]
-    return table_of_steps(take_apart(own), dataset, clusters)
+        return tuple(recorded(dataset, name)[0] for name in ("steps", "gaps"))
+    scores = take_apart(own)
+    return tuple(make(scores, dataset, clusters) for make in (table_of_steps, gaps_of_steps))
 
 
 def gaps_of_steps(scores, dataset, clusters=None):

@@ -5,6 +5,7 @@ are. How much of a map lies in one is told beside the share of the input that it
 """
 
 import numpy as np
+from scipy.stats import fisher_exact
 
 from xai_utils.metrics.localization import chance, energy
 from xai_utils.models import batches, target_scores
@@ -63,17 +64,17 @@ def template_fits(signals, sizes, templates):
 
 
 def misfits(fits, y, predicted):
-    """How often another template than a sample's own fits it better: of the wrong predictions that of the
-    predicted class, of the right ones that of any other; and how often the best fit is the class."""
-    own = fits[np.arange(len(y)), y]
+    """Of how many wrong and of how many right predictions another template than the sample's own fits it better;
+    ``p``, that it is as frequent among both (Fisher's exact test); and how often the best fit is the class."""
+    misfit = fits.argmax(axis=1) != y
     wrong = predicted != y
-    of_predicted = fits[np.arange(len(y)), predicted]
-    others = np.where(np.arange(fits.shape[1]) == y[:, np.newaxis], -np.inf, fits).max(axis=1)
+    counts = [[int(np.sum(misfit[group])), int(np.sum(~misfit[group]))] for group in (wrong, ~wrong)]
     return {
         "errors": int(wrong.sum()),
-        "wrong": float(np.mean(of_predicted[wrong] > own[wrong])) if wrong.any() else None,
-        "right": float(np.mean(others[~wrong] > own[~wrong])),
-        "accuracy": float(np.mean(fits.argmax(axis=1) == y)),
+        "wrong": counts[0][0],
+        "right": float(np.mean(misfit[~wrong])),
+        "p": float(fisher_exact(counts).pvalue),
+        "accuracy": float(np.mean(~misfit)),
     }
 
 

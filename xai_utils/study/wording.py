@@ -23,4 +23,6 @@ def printed(number, form):
 
 def chance(p):
     """A p-value, in the two digits that its ten thousand flips carry."""
+    if p > 0.99:
+        return "p > 0.99"
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
