@@ -73,8 +73,10 @@ class Page:
             return "\n" + _latex_figure(name, files, caption, wide, PLACEMENT[self.document])
         if self.form == "typst":
             return "\n" + _typst_figure(name, files, caption, wide)
-        sources = " · ".join(self._sources(part) for part in parts or [name])
-        label = f"**{self.places[name].label}.** {caption} [[{sources}]]{{.source}}"
+        label = f"**{self.places[name].label}.** {caption}"
+        if self.form == "html":  # a page that is mailed has nothing beside it
+            sources = " · ".join(self._sources(part) for part in parts or [name])
+            label += f" [[{sources}]]{{.source}}"
         shown = [self._picture(file, caption) for file in files]
         return "\n" + _html_figure(name, shown, label, wide)
 

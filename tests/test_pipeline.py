@@ -369,7 +369,11 @@ def _kill_a_job(output, running):
 def _check_pdf_without_tex(output, monkeypatch):
     monkeypatch.setenv("XAI_OUTPUT", str(output))
     monkeypatch.setattr(build, "has_tex", lambda: False)
-    build.build("quick")
+    build.build("quick", single_file=True)
+    mailed = (output / "report/build/quick/single_file.html").read_text()
+    needed = re.findall(r'(?:src|href)="(?!data:|#|https?:)([^"]+)"', mailed)
+    assert needed == [], "a page that is mailed needs nothing beside it"
+    assert 'id="refs"' in mailed and 'id="claims"' not in mailed and 'id="audit"' in mailed
     content = (output / "report/build/quick/report.pdf").read_bytes()
     assert content.startswith(b"%PDF") and b"pdfTeX" not in content
 

@@ -40,10 +40,6 @@ def page(request, tmp_path):
     return Page(request.param, "report", tmp_path, found, {}, known)
 
 
-def on_screen(page):
-    return page.form in ("html", "single")
-
-
 def test_a_value_that_no_run_produced_fails(page):
     assert page.value("data.size") == 3
     with pytest.raises(ReportError, match="data.length"):
@@ -81,7 +77,7 @@ def test_figures_are_numbered_in_their_order_and_by_document(page):
 def test_a_figure_made_by_hand_says_so_and_leads_to_no_cell(page):
     page.found.run["provenance"]["01"]["by_hand"] = True
     shown = page.figure("curves", "Curves")
-    assert ("by hand" in shown) == on_screen(page) and "walkthrough" not in shown
+    assert ("by hand" in shown) == (page.form == "html") and "walkthrough" not in shown
 
 
 def test_parts_stand_beside_each_other_where_the_figure_is_wide(page):
