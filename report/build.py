@@ -22,7 +22,7 @@ from report import claims
 from report.common import HTML, TEMPLATES, ReportError, environment, load, pandoc
 from report.crate import write_crate
 from report.explorer import write_explorer
-from report.page import PREFIX, Page, sections_of
+from report.page import PREFIX, Page, placed, sections_of
 from report.walkthrough import write_walkthrough
 from xai_utils.run.files import output_root
 
@@ -105,6 +105,8 @@ def fill(found, form, folder):
             if twice := headings.keys() & places.keys():
                 raise ReportError(f"{', '.join(sorted(twice))} is the name of two things")
             places |= headings
+    if form in ("html", "single"):
+        texts["report"] = placed(texts["report"])
     return texts, places
 
 

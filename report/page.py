@@ -17,6 +17,10 @@ SUFFIXES = {
 }
 PREFIX = {"report": "", "supplement": "S"}  # of what a document numbers
 PLACEMENT = {"report": "!tbp", "supplement": "!htbp"}  # of floats in LaTeX
+FLOAT = re.compile(
+    r'^<figure id="(?P<figure>[\w-]+)".*?^</figure>$|^\|.*?^: [^\n]*\{#(?P<table>[\w-]+)\}$',
+    re.S | re.M,
+)
 CSS_PIXELS, MADE_WITH = 96, 200  # an inch on the screen, and in a picture that Run.figure wrote
 
 
@@ -136,6 +140,28 @@ class Page:
             (place.document, place.kind) == (self.document, kind) for place in self.places.values()
         )
         self.places[name] = Place(self.document, kind, f"{PREFIX[self.document]}{count}")
+
+
+def placed(text):
+    """A page's Markdown with each figure and table behind the paragraph that mentions it first, where it came
+    before: LaTeX finds places by itself and is given them early, a page shows them where they stand."""
+    floats = {}
+
+    def marked(found):
+        name = found["figure"] or found["table"]
+        floats[name] = found[0]
+        return f"\n\n@@{name}@@\n\n"
+
+    blocks = re.split(r"\n{2,}", FLOAT.sub(marked, text))
+    for name in floats:
+        place = next(i for i, block in enumerate(blocks) if block == f"@@{name}@@")
+        mention = next(i for i, block in enumerate(blocks) if f"](#{name})" in block)
+        if mention > place:
+            moved = blocks.pop(place)
+            while mention < len(blocks) and blocks[mention].startswith("@@"):
+                mention += 1
+            blocks.insert(mention, moved)
+    return re.sub(r"@@([\w-]+)@@", lambda marker: floats[marker[1]], "\n\n".join(blocks))
 
 
 def sections_of(text, document):

@@ -8,7 +8,7 @@ import pytest
 
 from report import build
 from report.common import ReportError, tile
-from report.page import PREFIX, SUFFIXES, Page, Place, _escape_latex, sections_of
+from report.page import PREFIX, SUFFIXES, Page, Place, _escape_latex, placed, sections_of
 from xai_utils.attributions import METHODS
 from xai_utils.metrics import METRICS
 from xai_utils.run.files import REPOSITORY
@@ -166,6 +166,17 @@ def test_sections_are_numbered_as_they_are_printed():
     assert {name: place.label for name, place in sections_of(text, "supplement").items()} == {
         "one": "Section S1", "named": "Section S1.2", "two": "Section S2",
     }  # fmt: skip
+
+
+def test_on_a_page_floats_stand_behind_the_paragraph_that_mentions_them_first():
+    one = '<figure id="one" class="">\n<div>\n</div>\n<figcaption>\n\nOne.\n\n</figcaption>\n</figure>'
+    two = "| A |\n| :--- |\n| b |\n\n: Two. {#two}"
+    late = one.replace("one", "late")
+    text = "\n\n".join(
+        [one, two, "First.", "See [Fig. 1](#one), [Table 1](#two), [Fig. 2](#late).", "Last.", late]
+    )
+    told = "See [Fig. 1](#one), [Table 1](#two), [Fig. 2](#late)."
+    assert placed(text).strip() == "\n\n".join(["First.", told, one, two, "Last.", late])
 
 
 def test_no_name_is_given_in_both_documents():
