@@ -341,13 +341,23 @@ def test_slurm_gives_the_same_numbers_though_a_node_fails(local, checkout, slurm
     assert "Trying to restart job" in said and killed
     for part in parts:
         own, other = (json.loads((folder / part).read_text()) for folder in (tmp_path, local[0]))
-        assert own["values"] and own["values"] == other["values"] and own["tables"] == other["tables"]
-        own, other = (
-            (folder / part.replace(".json", "_scores.csv")) for folder in (tmp_path, local[0])
-        )
-        assert own.read_bytes() == other.read_bytes(), part
+        assert own["values"] and alike(own["values"], other["values"])
+        assert alike(own["tables"], other["tables"])
+        rows = part.replace(".json", "_scores.csv")
+        scores = (pd.read_csv(folder / rows) for folder in (tmp_path, local[0]))
+        pd.testing.assert_frame_equal(*scores, rtol=1e-5, atol=1e-6)
     records = [json.loads(p.read_text()) for p in (tmp_path / "results/quick/jobs").glob("*.json")]
     assert {record["job"] for record in records} >= {killed}
+
+
+def alike(one, other):
+    """Whether texts are the same and numbers next to it: a job that was killed goes on with what it lacks, in
+    batches of another size, whose sums differ in the last digit."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return one == (pytest.approx(other, rel=1e-5, abs=1e-6) if isinstance(one, float) else other)
 
 
 def _kill_a_job(output, running):
