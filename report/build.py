@@ -19,7 +19,7 @@ import jinja2
 import typst
 
 from report import claims
-from report.common import HTML, TEMPLATES, ReportError, environment, load, pandoc
+from report.common import EMBEDDED, HTML, TEMPLATES, ReportError, environment, load, pandoc
 from report.crate import write_crate
 from report.explorer import write_explorer
 from report.page import PREFIX, Page, placed, sections_of
@@ -28,12 +28,6 @@ from xai_utils.run.files import output_root
 
 HERE = Path(__file__).resolve().parent
 KEPT = (".html", ".tex", ".pdf", ".log")
-STYLED = [
-    "--css=style.css",
-    "-Vdocument-css=false",
-    "--mathml",
-    f"--lua-filter={TEMPLATES / 'scroll.lua'}",
-]
 CONTENTS = ["--toc", "--toc-depth=2", "--number-sections"]
 
 
@@ -115,7 +109,7 @@ def write_html(texts, folder):
     for document, text in texts.items():
         page = folder / f"{document}.html"
         head = f"--include-before-body={TEMPLATES / f'{document}_head.html'}"
-        pandoc(text, "html5", page, [*CONTENTS, *STYLED, *_citeproc(folder), head])
+        pandoc(text, "html5", page, [*CONTENTS, *HTML, "--css=style.css", *_citeproc(folder), head])
         if prefix := PREFIX[document]:
             numbered = r'(class="(?:header|toc)-section-number">|data-number=")(?=\d)'
             page.write_text(re.sub(numbered, rf"\1{prefix}", page.read_text()))
@@ -125,7 +119,7 @@ def write_single_file(texts, folder):
     """Both documents in one page that needs no other file."""
     supplement = re.sub(r"\A---\n.*?\n---\n", "", texts["supplement"], flags=re.S)
     paper = re.sub(r"^# References$", "", texts["report"], flags=re.M)
-    options = [*CONTENTS, *HTML, *_citeproc(folder), f"--resource-path={folder}"]
+    options = [*CONTENTS, *EMBEDDED, *_citeproc(folder), f"--resource-path={folder}"]
     text = f"{paper}\n\n# Supplement {{-}}\n\n{supplement}"
     pandoc(text, "html5", folder / "single_file.html", options)
 

@@ -13,8 +13,8 @@ from xai_utils.run.files import output_root
 from xai_utils.study.wording import chance, listed, printed
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-HTML = ["--mathml", "--embed-resources", f"--css={TEMPLATES / 'style.css'}", "-Vdocument-css=false"]
-HTML += [f"--lua-filter={TEMPLATES / 'scroll.lua'}"]
+HTML = ["--mathml", "-Vdocument-css=false", f"--lua-filter={TEMPLATES / 'scroll.lua'}"]
+EMBEDDED = [*HTML, "--embed-resources", f"--css={TEMPLATES / 'style.css'}"]  # a page of one file
 MARKDOWN = "markdown+smart+link_attributes+table_attributes"
 
 

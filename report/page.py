@@ -7,6 +7,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from report.common import ReportError, cell_that_made, value_of
+from xai_utils.run.part import SAVED_WITH
 from xai_utils.study.wording import printed
 
 SUFFIXES = {
@@ -21,7 +22,7 @@ FLOAT = re.compile(
     r'^<figure id="(?P<figure>[\w-]+)".*?^</figure>$|^\|.*?^: [^\n]*\{#(?P<table>[\w-]+)\}$',
     re.S | re.M,
 )
-CSS_PIXELS, MADE_WITH = 96, 200  # an inch on the screen, and in a picture that Run.figure wrote
+CSS_PIXELS = 96  # an inch on the screen
 
 
 class Place(NamedTuple):
@@ -186,7 +187,7 @@ def _size(file):
         return [round(float(re.search(rf'{side}="([\d.]+)pt"', head)[1]) / 72 * CSS_PIXELS)
                 for side in ("width", "height")]  # fmt: skip
     with Image.open(file) as picture:
-        return [round(side / MADE_WITH * CSS_PIXELS) for side in picture.size]
+        return [round(side / SAVED_WITH[".webp"]["dpi"] * CSS_PIXELS) for side in picture.size]
 
 
 def _cell(value, column):

@@ -9,7 +9,7 @@ import nbformat
 import yaml
 
 from report import claims
-from report.common import HTML, TEMPLATES, ReportError, environment, pandoc, value_of
+from report.common import EMBEDDED, TEMPLATES, ReportError, environment, pandoc, value_of
 
 HERE = Path(__file__).resolve().parent
 
@@ -36,7 +36,7 @@ def write_walkthrough(found, folder, places):
             synthetic=found.values["hmt.source"] == "synthetic",
         )
     )
-    pandoc(text, "html5", folder / "index.html", [*HTML, "-Mlang=en"])
+    pandoc(text, "html5", folder / "index.html", [*EMBEDDED, "-Mlang=en"])
 
 
 def rows(found, questions, places):
@@ -101,4 +101,6 @@ def write_notebook(notebook, path):
     shown = nbformat.from_dict(notebook | {"cells": cells})
     options = [f"-Mpagetitle={title(notebook)}", "-Mlang=en", "--toc", "--toc-depth=3"]
     options.append(f"--include-before-body={TEMPLATES / 'notebook_head.html'}")
-    pandoc(nbformat.writes(shown), "html5", path, [*HTML, *options], source="ipynb+smart+fenced_divs")
+    pandoc(
+        nbformat.writes(shown), "html5", path, [*EMBEDDED, *options], source="ipynb+smart+fenced_divs"
+    )

@@ -28,19 +28,20 @@ def test_lines_keep_their_names_and_points():
     assert held_out.x.tolist() == [1, 2] and held_out.y.tolist() == [3.0, 2.5]
 
 
-def test_bars_are_named_by_their_ticks_and_have_their_intervals():
+def test_dots_are_named_by_their_ticks_and_have_their_intervals():
     summary = pd.DataFrame(
         {
             "title": ["A", "B"],
             "fill": "black",
+            "metric": "drop_rate",
             "mean": [0.25, 0.5],
             "low": [0.2, 0.4],
             "high": [0.3, 0.7],
         }
     )
-    table = points_of(plots.bars(summary, "fill", "drop"))
-    bars = table[table.series == "black"].set_index("y").x
-    assert bars.to_dict() == {"A": 0.25, "B": 0.5}
+    _, table = drawn(plots.rates(summary))
+    dots = table[table.series == "black"].set_index("y").x
+    assert dots.to_dict() == {"A": 0.25, "B": 0.5}
     ends = table[table.series.str.endswith("interval")].groupby("y").x.agg(["min", "max"])
     assert ends.round(9).to_numpy().tolist() == [[0.2, 0.3], [0.4, 0.7]]
 

@@ -337,31 +337,31 @@ PAIR = {
 
 
 @pytest.mark.parametrize(
-    "p, is_ahead, kind, says",
+    "p, is_ahead, metric, says",
     [
         (
             {},
             {},
-            "drop",
+            "drop_rate",
             "IG loses less of the confidence than Grad-CAM (0.200 against 0.300); both are ahead of",
         ),
         (
             {},
             {"grad_cam": False},
-            "increase",
+            "increase_rate",
             "IG is ahead of the best control (edges, 0.500), Grad-CAM is behind",
         ),
-        ({"pair": 0.5}, {}, "drop", "IG and Grad-CAM are not told apart (0.200 and 0.300); both"),
+        ({"pair": 0.5}, {}, "drop_rate", "IG and Grad-CAM are not told apart (0.200 and 0.300); both"),
         (
             {"grad_cam": 0.5, "integrated_gradients": 0.5},
             {},
             "energy",
             "; neither is told apart from the best",
         ),
-        ({"grad_cam": 0.5}, {}, "bounding", "Grad-CAM is not told apart from it."),
+        ({"grad_cam": 0.5}, {}, "bounding_box", "Grad-CAM is not told apart from it."),
     ],
 )
-def test_a_pair_is_compared_and_then_each_with_the_best_control(p, is_ahead, kind, says):
+def test_a_pair_is_compared_and_then_each_with_the_best_control(p, is_ahead, metric, says):
     titles = {"grad_cam": "Grad-CAM", "integrated_gradients": "IG", "edge": "Edges"}
-    found = PAIR | {"p": PAIR["p"] | p, "is_ahead": PAIR["is_ahead"] | is_ahead}
-    assert says in conclusions.on_pair(found, titles, kind)
+    found = PAIR | {"metric": metric, "p": PAIR["p"] | p, "is_ahead": PAIR["is_ahead"] | is_ahead}
+    assert says in conclusions.on_pair(found, titles)

@@ -9,20 +9,21 @@ from xai_utils.study import statistics
 PUBLISHED, REPAIRED = (
     "as published",
     "mean fill",
-)  # the first of the steps, and that with nothing left to repair
+)  # the first step, and that with nothing left to repair
 PANELS = ("as published", "course's network,\nrepaired", "our network", "known truth")
 
 
 def judged(scores, pair, clusters=None):
     """What the scores of one metric in one setting say of a pair of methods and of the best control.
 
-    ``scores`` has the pair and the controls, ``clusters`` is ``{item: cluster}``. Returns: ``pair``, the better
-    mean first; ``means`` and ``intervals`` ``{name: …}``; ``control``, that of the best mean; ``p``, ``{"pair": …,
+    ``scores`` has the pair and the controls, ``clusters`` is ``{item: cluster}``. Returns: ``metric``; ``pair``,
+    the better mean first; ``means`` and ``intervals`` ``{name: …}``; ``control``, that of the best mean; ``p``, ``{"pair": …,
     method: …}``, that the pair is alike and that a method and the best control are, corrected for all pairs of
     methods and controls, see :func:`statistics.told_apart`; ``is_ahead``, ``{method: bool}``, of the control;
     ``samples``.
     """
-    better = HIGHER_IS_BETTER[scores.metric.iloc[0]]
+    [metric] = scores.metric.unique()
+    better = HIGHER_IS_BETTER[metric]
     summary = statistics.summarize(scores, clusters).set_index("method")
     values = scores.pivot(index="item", columns="method", values="value")
     groups = None if clusters is None else values.index.map(clusters)
@@ -30,6 +31,7 @@ def judged(scores, pair, clusters=None):
     means = summary["mean"].to_dict()
     control = sorted(CONTROL_NAMES, key=means.get, reverse=better)[0]
     return {
+        "metric": metric,
         "pair": sorted(pair, key=means.get, reverse=better),
         "means": means,
         "intervals": {name: [row.low, row.high] for name, row in summary.iterrows()},

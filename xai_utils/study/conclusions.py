@@ -154,20 +154,19 @@ def _questions(count):
     return f"{count} question{'' if count == 1 else 's'}"
 
 
-def on_pair(found, titles, kind):
+def on_pair(found, titles):
     """Which of two methods is ahead, and where each stands beside the best control; ``found`` as
-    :func:`xai_utils.study.answer.judged` gives it, ``kind`` is ``"drop"``, ``"increase"``, ``"energy"`` or
-    ``"bounding"``."""
+    :func:`xai_utils.study.answer.judged` gives it."""
     first, second = found["pair"]
     one, other = (f"{found['means'][name]:.3f}" for name in found["pair"])
     way = {
-        "drop": "loses less of the confidence than",
-        "increase": "raises the confidence of more samples than",
+        "drop_rate": "loses less of the confidence than",
+        "increase_rate": "raises the confidence of more samples than",
         "energy": "has more of its map inside than",
-        "bounding": "has more of its highest points inside than",
+        "bounding_box": "has more of its highest points inside than",
     }
     if found["p"]["pair"] < LEVEL:
-        told = f"{titles[first]} {way[kind]} {titles[second]} ({one} against {other})"
+        told = f"{titles[first]} {way[found['metric']]} {titles[second]} ({one} against {other})"
     else:
         told = f"{titles[first]} and {titles[second]} are not told apart ({one} and {other})"
     best = (
@@ -316,7 +315,7 @@ def on_networks(table, titles):
     """
     rows = table.set_index("network")
     nearer, further, unfound = [], [], []
-    for name in ("course_small", "large", "unsure", "blackened"):
+    for name in (name for name in rows.index if name not in ("course", "ours", "short")):
         now, before = rows.random[name], rows.random[name] - rows.change[name]
         other = rows.random["ours" if name == "course_small" else "course"]
         told = f"{rows.title[name]} ({before:.3f} to {now:.3f}, {chance(rows.change_p[name])})"

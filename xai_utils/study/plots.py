@@ -280,33 +280,6 @@ def tiles_overlaid(images, row_titles, maps, corners, size):
     return figure
 
 
-def kept_points(image, kept, titles):
-    """A tile, and what is left of it under each mask of ``kept`` ``(n, h, w)``; the rest black."""
-    pictures = [image, *(np.where(mask[..., np.newaxis], image, 0) for mask in kept)]
-    return tiles(pictures, titles)
-
-
-def bars(summary, hue, label):
-    """Means with their intervals, one bar a method and kind.
-
-    ``summary`` has title, mean, low and high; ``hue`` names the column of the kind.
-    """
-    table = summary.pivot(index="title", columns=hue)
-    table = table.loc[list(dict.fromkeys(summary.title))[::-1]]
-    figure, axis = _subplots(figsize=(COLUMN, 0.28 * len(table) + 0.8))
-    kinds = list(dict.fromkeys(summary[hue]))
-    height = 0.8 / len(kinds)
-    for place, (kind, colour) in enumerate(zip(kinds, sns.color_palette("colorblind"))):
-        own = table.xs(kind, axis=1, level=hue)
-        spread = np.stack([own["mean"] - own.low, own.high - own["mean"]])
-        y = np.arange(len(own)) + 0.4 - height * (place + 0.5)
-        axis.barh(y, own["mean"], height, color=colour, label=kind)
-        axis.errorbar(own["mean"], y, xerr=spread, fmt="none", ecolor="black", elinewidth=0.8)
-    axis.set(yticks=range(len(table)), yticklabels=table.index, xlabel=label, xlim=(0, None))
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2, title=hue)
-    return figure
-
-
 def rates(summary):
     """Mean drop and increase rates with their intervals, one dot a method and fill.
 
