@@ -53,15 +53,24 @@ def rows(found, questions, places):
             for name in ("value", "check")
         }
         filled.append(
-            {"marks": ""}
-            | question
+            question
             | printed
             | {
+                "name": named(question),
+                "worth": f"({question['proposed']:g})"
+                if "proposed" in question
+                else question.get("marks", ""),
                 "address": f"{notebook}.html#{cell_under(found.notebooks[notebook], heading)}",
                 "shown": [link_to(places, name) for name in question["shows"]],
             }
         )
     return filled
+
+
+def named(question):
+    """The name of a question, where it is one of the course's with an anchor for links."""
+    name = question["question"]
+    return f"[{name}]{{#{question['id']}}}" if "id" in question else name
 
 
 def link_to(places, name):

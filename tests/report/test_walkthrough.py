@@ -37,6 +37,7 @@ def found():
 
 
 ROW = {
+    "question": "3a",
     "cell": ["01", "Sums"],
     "shows": ["table"],
     "value": "{{ value('share') | percent }}",
@@ -99,3 +100,16 @@ def test_the_rubric_has_the_marks_that_the_sources_give():
     # Tasks 1 and 3: questions 3a to 3f and 4.
     given = [0.5, 0.25, 0.25, 0.5, 0.25, 0.5, 1.25]
     assert [q["marks"] for q in QUESTIONS if "marks" in q] == [*given, *given]
+
+
+@pytest.mark.parametrize(
+    "more, name, worth",
+    [
+        ({}, "3a", ""),
+        ({"id": "task-1-3a", "marks": 0.25}, "[3a]{#task-1-3a}", 0.25),
+        ({"id": "task-1-3a", "proposed": 1}, "[3a]{#task-1-3a}", "(1)"),
+    ],
+)
+def test_marks_that_we_propose_stand_in_brackets(found, more, name, worth):
+    (row,) = walkthrough.rows(found, [ROW | more], {"table": Place("supplement", "Table", "S3")})
+    assert (row["name"], row["worth"]) == (name, worth)

@@ -1,0 +1,152 @@
+"""The assignment from one end to the other: ``python -m course release``, ``mark`` and ``feedback``."""
+
+import argparse
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import nbformat
+from nbgrader.api import Gradebook
+
+from course.handout import write_data
+from xai_utils.data import DataError
+from xai_utils.run.files import whole
+
+HERE = Path(__file__).resolve().parent
+NAME = "project_a"
+MODEL_ANSWERS = "walkthrough/"  # how the mark schemes link to them
+WALKTHROUGH = HERE.parent / "report" / "build" / "standard" / "walkthrough"
+
+
+class CourseError(ValueError):
+    """What cannot be done; the message says why and what to do."""
+
+
+def release(folder, hmt_dir=None):
+    """Make the student's edition: ``release/project_a`` and the same as ``release/project_a.zip``."""
+    data = folder / "source" / NAME / "data"
+    source = write_data(data, hmt_dir)
+    run_nbgrader(folder, "generate_assignment", NAME, "--force")
+    edition = folder / "release" / NAME
+    shutil.copytree(data, edition / "data")
+    shutil.make_archive(str(edition), "zip", edition.parent, NAME)
+    print(f"{edition}.zip is what students get (tiles: {source})")
+
+
+def mark(folder, submissions):
+    """Collect the submissions, one folder or zip file a student, and mark what a machine can."""
+    if not (folder / "release" / NAME).exists():
+        raise CourseError("there is no assignment to mark by: run python -m course release first")
+    found = sorted(path for path in submissions.iterdir() if path.is_dir() or path.suffix == ".zip")
+    if not found:
+        raise CourseError(f"{submissions} holds no submission: one folder or zip file a student")
+    for path in found:
+        collect(path, folder / "submitted" / path.stem / NAME)
+    run_nbgrader(folder, "autograde", NAME, "--force")
+    write_marks(folder)
+
+
+def collect(path, target):
+    """Copy a student's notebooks, and nothing else, to ``target``; what is no notebook is left out and said."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as unpacked:
+        if path.suffix == ".zip":
+            try:
+                zipfile.ZipFile(path).extractall(unpacked)
+            except (zipfile.BadZipFile, OSError) as error:
+                print(f"{path}: cannot be unpacked ({error}); no marks", file=sys.stderr)
+                return
+        for notebook in notebooks_in(Path(unpacked) if path.suffix == ".zip" else path):
+            try:
+                nbformat.validate(nbformat.read(notebook, as_version=4))
+            except Exception as error:  # of a file that anybody may have written
+                print(f"{path}: {notebook.name} is no notebook ({error}); no marks", file=sys.stderr)
+            else:
+                shutil.copy(notebook, target)
+
+
+def notebooks_in(folder):
+    """The notebooks of the assignment in a submission, wherever they lie; of two of a name the outermost."""
+    names = {path.name for path in (HERE / "source" / NAME).glob("*.ipynb")}
+    found = [path for path in folder.rglob("*.ipynb") if path.name in names and not path.is_symlink()]
+    found.sort(key=lambda path: len(path.parts), reverse=True)
+    return {path.name: path for path in found}.values()
+
+
+def feedback(folder, walkthrough):
+    """Write a page for each notebook of each student, and the table of marks."""
+    run_nbgrader(folder, "generate_feedback", NAME, "--force")
+    for page in (folder / "feedback").glob(f"*/{NAME}/*.html"):
+        text = page.read_text()
+        page.write_text(text.replace(f'href="{MODEL_ANSWERS}', f'href="{walkthrough}/'))
+    write_marks(folder)
+
+
+def write_marks(folder):
+    """``marks.csv``: a row a student, the marks of every cell, their sum, and what waits for a marker."""
+    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as book:
+        cells = [
+            cell for notebook in book.find_assignment(NAME).notebooks for cell in notebook.grade_cells
+        ]
+        rows = []
+        for submission in book.assignment_submissions(NAME):
+            grades = {g.name: g for notebook in submission.notebooks for g in notebook.grades}
+            waiting = [name for name, grade in grades.items() if grade.needs_manual_grade]
+            total = [submission.student.id, f"{submission.score:g}", f"{submission.max_score:g}"]
+            rows.append(
+                [*total, " ".join(waiting), *(f"{grades[cell.name].score:g}" for cell in cells)]
+            )
+    with whole(folder / "marks.csv") as partial, open(partial, "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["student", "marks", "of", "to_mark_by_hand", *(cell.name for cell in cells)])
+        table.writerows(sorted(rows))
+    print(f"{folder / 'marks.csv'}: {len(rows)} students")
+
+
+def run_nbgrader(folder, *arguments):
+    """Run an nbgrader command in the folder of the course; one that fails for a student goes on with the others."""
+    log = folder / "nbgrader.log"
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # it calls alembic
+    with tempfile.TemporaryFile() as said:  # elsewhere: what is written here meanwhile is changed back
+        done = subprocess.run(
+            [sys.executable, "-m", "nbgrader", *arguments],
+            cwd=folder,
+            env=os.environ | {"PATH": programs},
+            stdout=said,
+            stderr=said,
+        )
+        said.seek(0)
+        log.write_bytes(said.read())
+    if done.returncode:
+        raise CourseError(f"nbgrader {' '.join(arguments)} failed; {log} says why")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m course", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("release", help="make the student's edition")
+    one.add_argument("--hmt-dir", help="where the tiles are, as of ./run_all.sh")
+    one = commands.add_parser("mark", help="collect and mark a folder of submissions")
+    one.add_argument("submissions", type=Path, help="one folder or zip file a student")
+    one = commands.add_parser("feedback", help="write feedback and the table of marks")
+    one.add_argument("--walkthrough", default=str(WALKTHROUGH), help="where model answers are read")
+    asked = parser.parse_args()
+    try:
+        if asked.command == "release":
+            release(HERE, asked.hmt_dir)
+        elif asked.command == "mark":
+            mark(HERE, asked.submissions)
+        else:
+            feedback(HERE, asked.walkthrough)
+    except (CourseError, DataError) as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""What the tests of the notebooks say. You need not read this file; the tests do."""
+
+import numpy as np
+
+
+def expect(what, found, expected, mistakes=None, tolerance=1e-5):
+    """Compare what a function returned with what it should; the error says what is probably wrong.
+
+    ``mistakes`` maps sentences to what comes out where they are true. ``tolerance`` is a share of the largest
+    of the expected values.
+    """
+    expected = np.asarray(expected, float)
+    found = _as_numbers(what, found)
+    if found.shape != expected.shape:
+        raise AssertionError(
+            f"{what}: expected {_shape(expected)}, found {_shape(found)}{_shown(found)}."
+        )
+    if _same(found, expected, tolerance):
+        return
+    said = f"{what}: {_difference(found, expected)}."
+    for sentence, value in (mistakes or {}).items():
+        value = np.asarray(value, float)
+        if value.shape == found.shape and _same(found, value, tolerance):
+            raise AssertionError(f"{said} That comes out where {sentence}.")
+    raise AssertionError(said)
+
+
+def needs(name, namespace):
+    """Say that a cell above must be run, or its answer be written, where ``name`` is not there yet."""
+    if name not in namespace:
+        raise AssertionError(
+            f"{name} is not there yet: write the answers above, then run the cells above."
+        )
+
+
+def _as_numbers(what, found):
+    if found is None:
+        raise AssertionError(f"{what}: found None. Does the function end in a return?")
+    try:
+        return np.asarray(found, float)
+    except (TypeError, ValueError):
+        raise AssertionError(f"{what}: expected numbers, found {type(found).__name__}.") from None
+
+
+def _same(found, expected, tolerance):
+    """Whether all values agree; NaN agrees with NaN alone."""
+    scale = np.nanmax(np.abs(expected), initial=1e-12)
+    return np.allclose(found, expected, rtol=0, atol=tolerance * scale, equal_nan=True)
+
+
+def _difference(found, expected):
+    """Small arrays as they are, of large ones the place that differs most."""
+    if expected.size <= 12:
+        return f"expected {_text(expected)}, found {_text(found)}"
+    apart = np.where(np.isnan(found), np.inf, np.abs(found - expected))
+    place = np.unravel_index(apart.argmax(), apart.shape)
+    at = ", ".join(map(str, place))
+    return f"expected {expected[place]:.4g} at [{at}], found {found[place]:.4g}"
+
+
+def _text(values):
+    return np.array2string(values, precision=4, separator=", ", suppress_small=True)
+
+
+def _shape(values):
+    return f"an array of shape {values.shape}" if values.ndim else "a number"
+
+
+def _shown(values):
+    return f": {_text(values)}" if values.size <= 4 else ""
