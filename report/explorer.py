@@ -1,24 +1,30 @@
-"""The explorer: a page on which a reader picks a sample and sees its maps by every method.
+"""The explorer: a page on which a reader picks a sample, sees its maps by every method, and asks the network.
 
 It opens from the file system, where a page may load scripts but not data, so the data are scripts:
-``data/index.js`` knows all samples, and a file for each part of them has inputs, maps and scores.
+``data/index.js`` knows all samples, ``data/<dataset>.js`` what the samples of a data set share, its network
+too, and a file for each part of them has inputs, maps and scores. Arrays are compressed (:func:`packed`).
 """
 
 import base64
+import inspect
 import json
 import shutil
+import zlib
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 
 from report.common import ReportError
-from xai_utils.metrics.faithfulness import tie_order
+from report.network import page_layers
+from xai_utils.metrics.faithfulness import blurred, tie_order
 from xai_utils.study.plots import POSITIVE_MAP, SIGNED_MAP
 
 HERE = Path(__file__).resolve().parent
-LEVELS = 200  # of a map's points, from the most to the least salient: every whole percent is one
+PERCENTS = np.arange(1, 101) / 100  # the shares of the points that the page can keep
+COLOURS = 256  # of a colour map
 PART_LETTERS = 1_000_000  # in a file of data
 SETTING = ["metric", "fraction", "fill", "rule"]
 # Of each dataset its title, what share is kept and which scores are shown at first, and who made it; and
@@ -69,6 +75,7 @@ def write_explorer(found, folder):
         about = dict(ABOUT[dataset])
         if found.values.get(f"{dataset}.source") in ("synthetic", "generated"):
             about |= STAND_INS[dataset]
+        write_script(folder / "data" / f"{dataset}.js", dataset, json_of(shared(arrays)))
         own = scores[scores.dataset == dataset]
         entries = write_parts(arrays, own, dataset, about.pop("usual"), folder / "data")
         entries["settings"] = [in_words(setting, metrics) for setting in entries["settings"]]
@@ -98,12 +105,57 @@ def scores_of(found):
     return scores[in_use & scores.rule.isin(["", "exact"]) & scores.value.notna()]
 
 
+def shared(arrays):
+    """What the samples of a data set share: in which order equal points are taken, what takes the place of
+    removed points, and, where one was handed on, the network as a list of layers."""
+    shape = arrays["x"].shape[1:]
+    layers = page_layers(handed_on_network(arrays)) if "network" in arrays else []
+    return {
+        "order": packed(tie_order(int(np.prod(shape[:-1]))).astype("<u4")),
+        "fills": {name: described_fill(fill, shape) for name, fill in fills_of(arrays).items()},
+        "network": [
+            {key: packed(own) if isinstance(own, np.ndarray) else own for key, own in layer.items()}
+            for layer in layers
+        ],
+    }
+
+
+def handed_on_network(arrays):
+    """The Keras model that a notebook handed on as its configuration and weights."""
+    model = keras.models.model_from_json(str(arrays["network"]))
+    model.set_weights([arrays[f"weights {place}"] for place in range(len(model.weights))])
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # set_weights alone does not
+    return model
+
+
+def fills_of(arrays):
+    """What takes the place of removed points, ``{name: array, or name of a function}``: black where nothing
+    was handed on."""
+    fills = {key.removeprefix("fill "): array for key, array in arrays.items() if key[:5] == "fill "}
+    return fills or {"black": np.array(0.0)}
+
+
+def described_fill(fill, shape):
+    """A fill as the page makes it: an array of the shape of a sample, or a blur of a width."""
+    if np.issubdtype(np.asarray(fill).dtype, np.number):
+        return {"values": packed(np.broadcast_to(fill, shape).astype("<f4"))}
+    if str(fill) != blurred.__name__:
+        raise ReportError(f"the explorer does not know the fill {fill}")
+    return {"blur": inspect.signature(blurred).parameters["width"].default}
+
+
 def write_parts(arrays, scores, dataset, usual, folder):
     """Write the samples in files of about equal size; return what the index says of them.
 
     ``usual`` is the setting whose scores are shown first.
     """
-    maps = {key.removeprefix("map "): array for key, array in arrays.items() if key[:4] == "map "}
+    maps = maps_in(arrays)
+    signed = {
+        name: bool(min((own.min() for own in found.values()), default=0) < 0)
+        for name, found in maps.items()
+    }
     names, said = arrays["names"].tolist(), arrays["probabilities"].argmax(axis=1)
     scores = scores[scores.method.isin(maps.keys()) & scores.item.isin(names)]
     settings = [list(key) for key in dict.fromkeys(map(tuple, scores[SETTING].to_numpy()))]
@@ -111,10 +163,9 @@ def write_parts(arrays, scores, dataset, usual, folder):
     for i, name in enumerate(names):
         table = table_of(rows.get(name), settings)
         content = {
-            "input": encoded_input(arrays["x"][i]),
             "probabilities": arrays["probabilities"][i].round(4).tolist(),
-            "maps": {m: encoded(own[i]) for m, own in maps.items() if np.isfinite(own[i]).all()},
             "scores": table,
+            **encoded(arrays["x"][i], {m: own[i] for m, own in maps.items() if i in own}, signed),
         }
         drop = table[settings.index(usual)].get("grad_cam") if table else None
         sure = round(float(arrays["probabilities"][i].max()), 3)
@@ -130,7 +181,22 @@ def write_parts(arrays, scores, dataset, usual, folder):
         "samples": samples,
         "settings": settings,
         "usual": settings.index(usual) if settings else None,  # no sample that is shown has scores
-        "signed": {name: bool(np.nanmin(own) < 0) for name, own in maps.items()},
+        "signed": signed,
+        "fills": list(fills_of(arrays)),
+        "answers": "network" in arrays,
+    }
+
+
+def maps_in(arrays):
+    """``{method: {place of a sample: map}}`` of the maps that are finite."""
+    methods = [key.removeprefix("map ") for key in arrays if key[:4] == "map "]
+    return {
+        name: {
+            int(place): own
+            for place, own in zip(arrays[f"places {name}"], arrays[f"map {name}"])
+            if np.isfinite(own).all()
+        }
+        for name in methods
     }
 
 
@@ -153,38 +219,86 @@ def in_words(setting, metrics):
     return f"{words} ({better} is better)"
 
 
-def encoded(values):
-    """A map as the levels of its points and the value at each level.
+def encoded(x, maps, signed):
+    """A sample and its maps, ``{method: map}``, in one text.
 
-    Level 0 is the most salient; equal points come in the order of the exact mask rule. A map with at most ``LEVELS`` points keeps its values; others keep those in the
-    middle of each level.
+    Of a signal there are its values, float32; of a picture its planes, see :func:`planes_of`; then of each
+    map the level of each point as a plane, and the colour of each level. ``maps`` tells how many levels
+    each has, in the order in which they come.
+    """
+    found = {name: levels_of(own) for name, own in maps.items()}
+    pieces = [x.astype("<f4")] if x.ndim == 2 else [plane(own) for own in planes_of(x)]
+    for name, (level, values) in found.items():
+        pieces += [plane(np.atleast_2d(level)), colour_of(values, maps[name], signed[name])]
+    return {"maps": {name: len(values) for name, (_, values) in found.items()}, "data": packed(*pieces)}
+
+
+def levels_of(values):
+    """The level of each point of a map, uint8, and the mean value of each level.
+
+    At whole percents the rules compare the points with some values of the map. What is equal to one of
+    these is a level, and what lies between two of them; from the points above all, in level 0, to those
+    below, no rule tells the points of a level apart, but for the order in which it takes equal ones.
     """
     flat = values.ravel().astype(float)
-    levels = min(LEVELS, flat.size)
-    drawn = tie_order(flat.size)
-    order = drawn[np.argsort(-flat[drawn], kind="stable")]
-    level = np.empty(flat.size, np.uint8)
-    level[order] = np.arange(flat.size) * levels // flat.size
-    middles = ((np.arange(levels) + 0.5) * flat.size / levels).astype(int)
-    return {"levels": text_of(level), "values": text_of(flat[order][middles].astype("<f4"))}
+    exact, published = (PERCENTS * flat.size + 0.5).astype(int), (PERCENTS * flat.size).astype(int)
+    # At half of the percents at most these are two places, then next to each other: a byte holds the levels.
+    places = np.maximum(np.concatenate([exact, published]), 1) - 1
+    compared = np.unique(-np.sort(-flat)[places])
+    above = np.searchsorted(compared, flat, "left") + np.searchsorted(compared, flat, "right")
+    _, level = np.unique(-above, return_inverse=True)
+    means = np.bincount(level, flat) / np.bincount(level)
+    return level.reshape(values.shape).astype(np.uint8), means
 
 
-def encoded_input(x):
-    """A signal as numbers, a picture as bytes."""
-    if x.ndim == 2:
-        return [round(float(value), 4) for value in x[:, 0]]
-    return text_of(x.astype(np.uint8))
+def colour_of(values, map_, signed):
+    """Which colour of its colour map a value has, uint8; the largest half percent has the last one."""
+    sizes = np.abs(map_.astype(float))
+    limit = np.quantile(sizes, 0.995) or sizes.max() or 1.0
+    share = 0.5 + values / (2 * limit) if signed else values / limit
+    return np.clip(share * COLOURS, 0, COLOURS - 1).astype(np.uint8)
 
 
-def text_of(array):
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+def planes_of(picture):
+    """A picture ``(height, width, 3)`` of bytes as green, red less green, and blue less green, modulo 256:
+    the channels of a photograph are much alike."""
+    red, green, blue = np.moveaxis(picture.astype(np.uint8), -1, 0)
+    return green, red - green, blue - green
+
+
+def plane(values):
+    """Bytes ``(height, width)`` in the form that takes less: as they are after a 0, or after a 1 as what
+    they differ from a prediction, modulo 256.
+
+    The prediction is the median of left, above, and left + above - left above (Weinberger 2000, eq. 1).
+    """
+    padded = np.pad(values.astype(np.int16), ((1, 0), (1, 0)))
+    left, above, corner = padded[1:, :-1], padded[:-1, 1:], padded[:-1, :-1]
+    low, high = np.minimum(left, above), np.maximum(left, above)
+    rest = (values - np.clip(left + above - corner, low, high)).astype(np.uint8)
+    is_predicted = entropy(rest) < entropy(values)
+    return np.append(np.uint8(is_predicted), rest if is_predicted else values)
+
+
+def entropy(values):
+    """Of how many bits a byte tells, on average."""
+    share = np.bincount(values.ravel()) / values.size
+    return -np.sum(share * np.log2(share, out=np.zeros_like(share), where=share > 0))
+
+
+def packed(*arrays):
+    """Arrays, one after the other, as text: their bytes compressed (zlib), in base64."""
+    content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
+    made = zlib.compressobj(9, strategy=zlib.Z_FILTERED)
+    return base64.b64encode(made.compress(content) + made.flush()).decode()
 
 
 def colours():
-    """The colour maps of the report, 256 colours each."""
+    """The colour maps of the report."""
     tables = {"positive": POSITIVE_MAP, "signed": SIGNED_MAP}
     return {
-        name: colormaps[table](range(256), bytes=True)[:, :3].tolist() for name, table in tables.items()
+        name: colormaps[table](range(COLOURS), bytes=True)[:, :3].tolist()
+        for name, table in tables.items()
     }
 
 

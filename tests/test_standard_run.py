@@ -142,8 +142,13 @@ def test_the_leak_of_the_official_split(values):
 
 
 def test_the_explorer_of_the_standard_run_stays_small(values):
-    data = (REPOSITORY / "report/build/standard/explorer/data").glob("*.js")
-    assert 0 < sum(file.stat().st_size for file in data) < 60e6
+    """All test tiles of HMT among it."""
+    explorer = REPORT / "explorer"
+    assert sum(file.stat().st_size for file in explorer.rglob("*") if file.is_file()) < 60e6
+    index = (explorer / "data/index.js").read_text()
+    about = json.loads(index.removeprefix('explorer.receive("index", ').removesuffix(");\n"))
+    assert len(about["datasets"]["hmt"]["samples"]) == 496
+    assert len(about["datasets"]["mnist1d"]["samples"]) == 1000
 
 
 def test_the_report_is_laid_out_and_written_as_a_paper(values):

@@ -2,6 +2,7 @@ import hashlib
 import json
 from types import SimpleNamespace
 
+import keras
 import nbformat
 import numpy as np
 import pandas as pd
@@ -9,6 +10,8 @@ import pytest
 from PIL import Image
 
 from xai_utils.data import Samples
+from xai_utils.metrics.faithfulness import blurred
+from xai_utils.models import predict
 from xai_utils.run import part
 from xai_utils.run.join import join
 from xai_utils.study import plots
@@ -149,7 +152,7 @@ def test_pictures_have_no_numbers_beside_them(output):
 
 def test_samples_are_handed_on_whole(output):
     samples = Samples(np.zeros((2, 4, 1)), np.array([0, 1]), np.array(["a", "b"]))
-    maps = {"grad_cam": np.array([[1.0] * 4, [np.nan] * 4])}
+    maps = {"grad_cam": (np.array([1]), np.array([[1.0] * 4]))}
     run = a_run()
     run.samples("mnist1d", samples, ["0", "1"], np.eye(2), maps)
     assert not list(output.glob("**/*.npz"))
@@ -157,7 +160,24 @@ def test_samples_are_handed_on_whole(output):
     with np.load(output / "results/quick/parts/01_first_samples.npz") as kept:
         assert str(kept["dataset"]) == "mnist1d"
         assert kept["names"].tolist() == ["a", "b"] and kept["classes"].tolist() == ["0", "1"]
-        np.testing.assert_array_equal(kept["map grad_cam"], maps["grad_cam"])
+        np.testing.assert_array_equal(kept["map grad_cam"], maps["grad_cam"][1])
+        assert kept["places grad_cam"].tolist() == [1] and "network" not in kept
+
+
+def test_the_network_is_handed_on_with_its_weights_and_fills(output):
+    samples = Samples(np.zeros((2, 4, 1)), np.array([0, 1]), np.array(["a", "b"]))
+    network = keras.Sequential([keras.Input((4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    run = a_run()
+    fills = {"black": 0.0, "mean": np.ones((4, 1)), "blur": blurred}
+    run.samples("mnist1d", samples, ["0", "1"], np.eye(2), {}, network, fills)
+    run.finish()
+    with np.load(output / "results/quick/parts/01_first_samples.npz") as kept:
+        again = keras.models.model_from_json(str(kept["network"]))
+        again.set_weights([kept["weights 0"], kept["weights 1"]])
+        x = np.random.default_rng(0).random((3, 4, 1))
+        np.testing.assert_array_equal(predict(again, x), predict(network, x))
+        assert kept["fill black"] == 0 and str(kept["fill blur"]) == "blurred"
+        np.testing.assert_array_equal(kept["fill mean"], fills["mean"])
 
 
 def files_in(folder):

@@ -106,14 +106,30 @@ class Run:
         self._made(name)
         return figure
 
-    def samples(self, dataset, samples, classes, probabilities, maps):
+    def samples(self, dataset, samples, classes, probabilities, maps, network=None, fills=None):
         """Hand on samples with the network's answers and their maps, for the explorer.
 
-        ``maps`` is ``{method: (n, *space)}``, NaN where a sample was not explained.
+        ``maps`` is ``{method: (places, maps)}``: the places of the samples that it explained, and the
+        maps of these, ``(len(places), *space)``. Where the explorer is to ask the network itself,
+        ``network`` is the Keras model that answered, and ``fills`` what takes the place of removed points:
+        a number or array that broadcasts against a sample, or a function of the inputs, which is handed on
+        by its name.
         """
-        about = {"x": samples.x, "y": samples.y, "names": samples.names, "classes": classes}
-        own = {f"map {name}": found for name, found in maps.items()}
-        self.handed_on = {"dataset": dataset, "probabilities": probabilities, **about, **own}
+        self.handed_on = {
+            "dataset": dataset,
+            "probabilities": probabilities,
+            "x": samples.x,
+            "y": samples.y,
+            "names": samples.names,
+            "classes": classes,
+        }
+        for name, (places, found) in maps.items():
+            self.handed_on |= {f"places {name}": places, f"map {name}": found}
+        for name, fill in (fills or {}).items():
+            self.handed_on[f"fill {name}"] = fill.__name__ if callable(fill) else fill
+        if network is not None:
+            weights = {f"weights {place}": own for place, own in enumerate(network.get_weights())}
+            self.handed_on |= {"network": network.to_json(), **weights}
 
     def provenance(self, *, data=None, weights=None, **facts):
         """Record what the results depend on beside the code: seeds, and the checksums of data and of
