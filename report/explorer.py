@@ -5,7 +5,6 @@ It opens from the file system, where a page may load scripts but not data, so th
 too, and a file for each part of them has inputs, maps and scores. Arrays are compressed (:func:`packed`).
 """
 
-import base64
 import inspect
 import json
 import shutil
@@ -26,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 PERCENTS = np.arange(1, 101) / 100  # the shares of the points that the page can keep
 COLOURS = 256  # of a colour map
 PART_LETTERS = 1_000_000  # in a file of data
+NOT_QUOTED = tuple(b'\0\n\r"\\')
 SETTING = ["metric", "fraction", "fill", "rule"]
 # Of each dataset its title, what share is kept and which scores are shown at first, and who made it; and
 # the title of what stands in for it.
@@ -75,13 +75,13 @@ def write_explorer(found, folder):
         about = dict(ABOUT[dataset])
         if found.values.get(f"{dataset}.source") in ("synthetic", "generated"):
             about |= STAND_INS[dataset]
-        write_script(folder / "data" / f"{dataset}.js", dataset, json_of(shared(arrays)))
+        write_script(folder / "data" / f"{dataset}.js", dataset, shared(arrays))
         own = scores[scores.dataset == dataset]
         entries = write_parts(arrays, own, dataset, about.pop("usual"), folder / "data")
         entries["settings"] = [in_words(setting, metrics) for setting in entries["settings"]]
         datasets[dataset] = about | entries
     index = {"datasets": datasets, "methods": methods, "colours": colours()}
-    write_script(folder / "data" / "index.js", "index", json_of(index))
+    write_script(folder / "data" / "index.js", "index", index)
 
 
 def samples_of(found):
@@ -169,11 +169,11 @@ def write_parts(arrays, scores, dataset, usual, folder):
         }
         drop = table[settings.index(usual)].get("grad_cam") if table else None
         sure = round(float(arrays["probabilities"][i].max()), 3)
-        held[name] = json_of(content)
+        held[name] = content
         samples.append([name, int(arrays["y"][i]), int(said[i]), sure, drop, f"{dataset}-{part}"])
-        letters += len(held[name])
+        letters += len(script_of(content))
         if letters > PART_LETTERS or name == names[-1]:
-            write_script(folder / f"{dataset}-{part}.js", f"{dataset}-{part}", joined(held))
+            write_script(folder / f"{dataset}-{part}.js", f"{dataset}-{part}", held)
             part, held, letters = part + 1, {}, 0
     return {
         "classes": arrays["classes"].tolist(),
@@ -287,10 +287,19 @@ def entropy(values):
 
 
 def packed(*arrays):
-    """Arrays, one after the other, as text: their bytes compressed (zlib), in base64."""
-    content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
+    """The bytes of arrays, one after the other, compressed (zlib)."""
     made = zlib.compressobj(9, strategy=zlib.Z_FILTERED)
-    return base64.b64encode(made.compress(content) + made.flush()).decode()
+    content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
+    return made.compress(content) + made.flush()
+
+
+def text_of(content):
+    """Bytes as text, seven bits a letter, where base64 has six: what may not stand between quotation marks is
+    moved by 128, so that the lowest seven bits of every letter count."""
+    bits = np.unpackbits(np.frombuffer(content, np.uint8))
+    rows = np.pad(bits, (0, -len(bits) % 7)).reshape(-1, 7)
+    letters = np.packbits(rows, axis=1).ravel() >> 1
+    return (letters + 128 * np.isin(letters, NOT_QUOTED)).astype(np.uint8).tobytes().decode("latin-1")
 
 
 def colours():
@@ -308,14 +317,18 @@ def named(table):
     return {row.pop("name"): row for row in rows}
 
 
-def json_of(data):
-    return json.dumps(data, separators=(",", ":"), allow_nan=False)
+def script_of(value):
+    """A value as JavaScript: as JSON, and bytes as :func:`text_of` has them."""
+    if isinstance(value, bytes):
+        return f'"{text_of(value)}"'
+    if isinstance(value, dict):
+        return (
+            "{" + ",".join(f"{json.dumps(name)}:{script_of(own)}" for name, own in value.items()) + "}"
+        )
+    if isinstance(value, list):
+        return "[" + ",".join(map(script_of, value)) + "]"
+    return json.dumps(value, allow_nan=False)
 
 
-def joined(texts):
-    """An object whose values are JSON already."""
-    return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in texts.items()) + "}"
-
-
-def write_script(path, name, text):
-    path.write_text(f"explorer.receive({json.dumps(name)}, {text});\n")
+def write_script(path, name, content):
+    path.write_text(f"explorer.receive({json.dumps(name)}, {script_of(content)});\n", encoding="utf-8")
