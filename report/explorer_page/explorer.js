@@ -381,8 +381,9 @@ const explorer = (() => {
       .map(([name, one]) => [name, [one.percent, value(one)]]);
     drawing.curves(get("curves"), lines, recorded[said], shown.percent, marks);
     const how = painted ? "painted by hand" : `by ${index.methods[method()].title}`;
-    const told = `${own.classes[said]}: ${number(shown)} with ${kept(shown.mask())} ${how}` +
-      `${beside ? `, ${number(beside)} with as many kept at random` : ""}; recorded ${recorded[said].toFixed(3)}.`;
+    const random = beside ? `; ${number(beside)} by the random map at ${beside.percent} %` : "";
+    const told = `${own.classes[said]}: ${number(shown)} with ${kept(shown.mask())}, ${how}${random}; ` +
+      `recorded ${recorded[said].toFixed(3)}.`;
     if (get("answer").textContent !== told) get("answer").textContent = told; // it is read aloud
   }
 
