@@ -118,6 +118,7 @@ const explorer = (() => {
     sample = painted = undefined;
     writeAddress();
     get("name").textContent = `Loading ${name} …`;
+    get("sample").classList.add("loading"); // what is drawn is of the last one
     get("methods").replaceChildren();
     try {
       const [shared, part] = await Promise.all([load(dataset, decode.shared), load(chosen[5])]);
@@ -125,6 +126,7 @@ const explorer = (() => {
       if (chosen !== asked) return; // another was chosen meanwhile
       sample = { ...part[name], ...decoded };
       if (common !== shared) open(shared);
+      get("sample").classList.remove("loading");
       drawSample();
     } catch (error) {
       if (chosen === asked) get("name").textContent = error.message;
@@ -189,7 +191,7 @@ const explorer = (() => {
     return painted ? questionOfPainted() : question(method(), percentKept());
   }
 
-  /* A random map that keeps as many, in whole percents. */
+  /* The same of the random map, at a whole percent. */
   function questionBeside() {
     return sample.maps.random && question("random", Math.round(questionShown().percent));
   }
