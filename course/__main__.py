@@ -46,37 +46,60 @@ def mark(folder, submissions):
     if not found:
         raise CourseError(f"{submissions} holds no submission: one folder or zip file a student")
     for path in found:
-        collect(path, folder / "submitted" / path.stem / NAME)
-    run_nbgrader(folder, "autograde", NAME, "--force")
-    write_marks(folder)
+        collect(path, folder / "release" / NAME, folder / "submitted" / path.stem / NAME)
+    try:
+        run_nbgrader(folder, "autograde", NAME, "--force")
+    finally:  # the others have their marks
+        write_marks(folder)
 
 
-def collect(path, target):
-    """Copy a student's notebooks, and nothing else, to ``target``; what is no notebook is left out and said."""
+def collect(path, edition, target):
+    """Copy a student's notebooks, and nothing else, to ``target``; what cannot be read is left out and said."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as unpacked:
+        place = path
         if path.suffix == ".zip":
+            place = Path(unpacked)
             try:
-                zipfile.ZipFile(path).extractall(unpacked)
-            except (zipfile.BadZipFile, OSError) as error:
-                print(f"{path}: cannot be unpacked ({error}); no marks", file=sys.stderr)
+                zipfile.ZipFile(path).extractall(place)
+            except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+                print(f"{path} cannot be unpacked, and has no marks: {error}", file=sys.stderr)
                 return
-        for notebook in notebooks_in(Path(unpacked) if path.suffix == ".zip" else path):
+        for name, own in notebooks_in(place, edition).items():
             try:
-                nbformat.validate(nbformat.read(notebook, as_version=4))
+                book = as_handed_out(nbformat.read(own, as_version=4), nbformat.read(edition / name, 4))
+                nbformat.validate(book)
             except Exception as error:  # of a file that anybody may have written
-                print(f"{path}: {notebook.name} is no notebook ({error}); no marks", file=sys.stderr)
+                said = str(error).splitlines()[0]
+                print(f"{own} is no notebook, and has no marks: {said}", file=sys.stderr)
             else:
-                shutil.copy(notebook, target)
+                nbformat.write(book, target / name)
 
 
-def notebooks_in(folder):
-    """The notebooks of the assignment in a submission, wherever they lie; of two of a name the outermost."""
-    names = {path.name for path in (HERE / "source" / NAME).glob("*.ipynb")}
+def notebooks_in(folder, edition):
+    """The notebooks of the assignment in a submission, ``{name: path}``, wherever they lie; of two of a name the
+    outermost."""
+    names = {path.name for path in edition.glob("*.ipynb")}
     found = [path for path in folder.rglob("*.ipynb") if path.name in names and not path.is_symlink()]
     found.sort(key=lambda path: len(path.parts), reverse=True)
-    return {path.name: path for path in found}.values()
+    return {path.name: path for path in found}
+
+
+def as_handed_out(book, edition):
+    """A submitted notebook in which the cells of the assignment are those of the edition but for the answers, and
+    no others are known to nbgrader, which stops at them."""
+    asked = {
+        cell.metadata.nbgrader.grade_id: cell for cell in edition.cells if "nbgrader" in cell.metadata
+    }
+    for place, cell in enumerate(book.cells):
+        name = cell.metadata.pop("nbgrader", {}).get("grade_id")
+        if name in asked:
+            own = asked.pop(name)
+            if own.metadata.nbgrader.solution:
+                own.source = cell.source
+            book.cells[place] = own
+    return book
 
 
 def feedback(folder, walkthrough):
@@ -89,30 +112,35 @@ def feedback(folder, walkthrough):
 
 
 def write_marks(folder):
-    """``marks.csv``: a row a student, the marks of every cell, their sum, and what waits for a marker."""
+    """``marks.csv``: a row a student, the marks of every cell, their sum, and what waits for a marker.
+
+    Who handed in nothing that can be read has no marks.
+    """
     with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as book:
-        cells = [
-            cell for notebook in book.find_assignment(NAME).notebooks for cell in notebook.grade_cells
-        ]
-        rows = []
+        assignment = book.find_assignment(NAME)
+        cells = [cell.name for notebook in assignment.notebooks for cell in notebook.grade_cells]
+        of = f"{assignment.max_score:g}"
+        rows = {
+            place.name: ["0", of, "", *["0"] * len(cells)] for place in (folder / "submitted").iterdir()
+        }
         for submission in book.assignment_submissions(NAME):
             grades = {g.name: g for notebook in submission.notebooks for g in notebook.grades}
-            waiting = [name for name, grade in grades.items() if grade.needs_manual_grade]
-            total = [submission.student.id, f"{submission.score:g}", f"{submission.max_score:g}"]
-            rows.append(
-                [*total, " ".join(waiting), *(f"{grades[cell.name].score:g}" for cell in cells)]
-            )
+            waiting = " ".join(name for name in cells if grades[name].needs_manual_grade)
+            marks = [f"{grades[name].score:g}" for name in cells]
+            rows[submission.student.id] = [f"{submission.score:g}", of, waiting, *marks]
     with whole(folder / "marks.csv") as partial, open(partial, "w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["student", "marks", "of", "to_mark_by_hand", *(cell.name for cell in cells)])
-        table.writerows(sorted(rows))
+        table.writerow(["student", "marks", "of", "to_mark_by_hand", *cells])
+        table.writerows([student, *row] for student, row in sorted(rows.items()))
     print(f"{folder / 'marks.csv'}: {len(rows)} students")
 
 
 def run_nbgrader(folder, *arguments):
     """Run an nbgrader command in the folder of the course; one that fails for a student goes on with the others."""
     log = folder / "nbgrader.log"
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # it calls alembic
+    programs = (
+        f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # it calls alembic
+    )
     with tempfile.TemporaryFile() as said:  # elsewhere: what is written here meanwhile is changed back
         done = subprocess.run(
             [sys.executable, "-m", "nbgrader", *arguments],

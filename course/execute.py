@@ -40,7 +40,7 @@ class ExecuteApart(Execute):
             shutil.copytree(submission, work)
             shutil.copytree(self.data, work / "data")
             resources["metadata"]["path"] = str(work)
-            with utils.setenv(HOME=folder), unchanged(self.guarded, self.known) as touched:
+            with unchanged(self.guarded, self.known) as touched:
                 notebook, resources = super().preprocess(notebook, resources)
             resources["metadata"]["path"] = str(submission)
         for path in touched:

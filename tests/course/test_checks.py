@@ -52,3 +52,18 @@ def test_what_is_right_within_the_tolerance_passes():
     checks.expect("f", 0, 0)
     with pytest.raises(AssertionError):
         checks.expect("f", [1, 2.001], [1, 2], tolerance=1e-4)
+
+
+def test_functions_stand_in_for_a_while_and_nothing_else_changes():
+    namespace = {"own": 1, "other": 2}
+    with pytest.raises(ZeroDivisionError), checks.instead(namespace, own=3, missing=4):
+        assert namespace == {"own": 3, "other": 2, "missing": 4}
+        namespace["made"] = 5
+        1 / 0  # noqa: B018
+    assert namespace == {"own": 1, "other": 2, "made": 5}
+
+
+def test_what_is_not_there_yet_is_said():
+    checks.needs("a", {"a": 1})
+    with pytest.raises(AssertionError, match="b is not there yet"):
+        checks.needs("b", {"a": 1})

@@ -1,5 +1,6 @@
 """From a folder of submissions to feedback and a table of marks, whatever is in them."""
 
+import copy
 import csv
 import os
 import re
@@ -32,7 +33,10 @@ def marked(course, tmp_path_factory):
     shutil.copytree(edition, handed_in / "as_handed_out")
     for student, change in CHANGES.items():
         book = nbformat.read(source / "task_2.ipynb", 4)
-        change({cell.metadata.get("nbgrader", {}).get("grade_id", cell.id): cell for cell in book.cells}, book)
+        change(
+            {cell.metadata.get("nbgrader", {}).get("grade_id", cell.id): cell for cell in book.cells},
+            book,
+        )
         (handed_in / student).mkdir()
         nbformat.write(book, handed_in / student / "task_2.ipynb")
     (handed_in / "no_notebook").mkdir()
@@ -52,13 +56,17 @@ def rows_of(table):
 
 
 def cut_tests(cells, book):
-    """Deletes a test, renames one, empties one, gives another away and doubles a last one."""
+    """Deletes a test, renames one, empties one, changes the points and the kind of others, and doubles one."""
     book.cells.remove(cells["task-2-1-grad-cam-visible"])
     cells["task-2-1-grad-cam-hidden"].metadata.nbgrader.grade_id = "task-2-1-my-own"
     cells["task-2-1-integrated-gradients-visible"].source = "pass"
     cells["task-2-1-integrated-gradients-hidden"].metadata.nbgrader.points = 100
-    book.cells.append(nbformat.from_dict(cells["task-2-2-visible"]))
+    book.cells.append(copy.deepcopy(cells["task-2-2-visible"]))
     book.cells[-1].id = "again"
+    place = book.cells.index(cells["task-2-2-hidden"])
+    kept = cells["task-2-2-hidden"]
+    book.cells[place] = nbformat.v4.new_markdown_cell(kept.source, id=kept.id, metadata=kept.metadata)
+    cells["task-2-1-grad-cam-solution"].metadata.nbgrader.solution = "yes"
 
 
 def exit_kernel(cells, book):
@@ -74,9 +82,9 @@ def loop(cells, book):
 
 
 def loop_for_good(cells, book):
-    cells["task-2-1-integrated-gradients-solution"].source = (
-        "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
-    )
+    cells[
+        "task-2-1-integrated-gradients-solution"
+    ].source = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
 
 
 def print_for_good(cells, book):
@@ -100,28 +108,29 @@ def print_marks(cells, book):
     """A right answer that writes to stderr; a wrong one that gives out marks, and hides its error."""
     own = cells["task-2-1-grad-cam-solution"]
     own.source = PRINTED + own.source.replace("places = tuple", "say()\n    places = tuple")
-    cells["task-2-1-integrated-gradients-solution"].source = (
-        "def integrated_gradients(*_):\n    say()\n    return [0, 0]"
-    )
+    cells[
+        "task-2-1-integrated-gradients-solution"
+    ].source = "def integrated_gradients(*_):\n    say()\n    return [0, 0]"
 
 
 WRITES = """
 import os
-import pathlib
 import shutil
-for place in ("..", "../..", "../../..", {root!r}):
-    for path in list(pathlib.Path(place).glob("**/*.ipynb")) + list(pathlib.Path(place).glob("gradebook.db")):
-        path.write_text("gone")
-pathlib.Path({root!r}, "submitted", "left_behind.txt").write_text("here")
-shutil.rmtree(pathlib.Path({root!r}, "submitted", "solved"), ignore_errors=True)
+from pathlib import Path
+
+course = Path(os.environ["COURSE_UNDER_ATTACK"])  # nothing else is harmed where this goes wrong
+for path in [*course.glob("s*/**/task_*.ipynb"), course / "gradebook.db"]:
+    path.write_text("gone")
+(course / "submitted" / "left_behind.txt").write_text("here")
+shutil.rmtree(course / "submitted" / "solved")
+for path in Path("..").glob("*/project_a/task_*.ipynb"):
+    path.write_text("gone")
 """
 
 
 def write_elsewhere(cells, book):
     """Overwrites what others handed in, the source and the marks, wherever they may be."""
-    cells["task-2-2-solution"].source = WRITES.replace("{root!r}", "ROOT").replace(
-        "import os", "import os, sys\nROOT = os.environ['COURSE_UNDER_ATTACK']\nimport os"
-    )
+    cells["task-2-2-solution"].source = WRITES
 
 
 CHANGES = {
@@ -157,7 +166,9 @@ def test_the_source_gets_all_marks_that_a_machine_gives(marked):
     rows, course = marked
     row = rows["solved"]
     for task in TASKS:
-        for name, points in notebook.points(notebook.cells_of(course / "source" / NAME / f"{task}.ipynb")).items():
+        for name, points in notebook.points(
+            notebook.cells_of(course / "source" / NAME / f"{task}.ipynb")
+        ).items():
             assert float(row[name]) == points, name
     assert set(row["to_mark_by_hand"].split()) == {name for name in row if name.endswith("-words")}
     assert float(row["of"]) == 20
@@ -173,17 +184,25 @@ def test_tests_that_were_deleted_renamed_or_edited_are_run_as_they_were(marked):
     assert float(marked[0]["cuts_tests"]["of"]) == 20
 
 
-@pytest.mark.parametrize("student", ["exits", "quits", "loops_for_good", "prints_for_good"])
+@pytest.mark.parametrize("student", ["exits", "quits", "loops_for_good"])
 def test_a_kernel_that_is_lost_costs_what_comes_behind(marked, student):
     rows, course = marked
     assert got(rows[student]) == set(GRAD_CAM)
     book = nbformat.read(course / "autograded" / student / NAME / "task_2.ipynb", 4)
-    said = {output.evalue for cell in book.cells for output in cell.get("outputs", []) if output.output_type == "error"}
+    said = {
+        output.evalue
+        for cell in book.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "error"
+    }
     assert any("of this notebook" in text for text in said)
 
 
 def test_a_loop_costs_what_needs_its_answer(marked):
-    assert got(marked[0]["loops"]) == {*GRAD_CAM, "task-2-2-hidden"}  # where the right functions stand in
+    assert got(marked[0]["loops"]) == {
+        *GRAD_CAM,
+        "task-2-2-hidden",
+    }  # where the right functions stand in
 
 
 def test_what_is_printed_changes_no_marks(marked):
@@ -224,7 +243,9 @@ def test_marked_by_hand_the_feedback_leads_to_the_model_answer(marked, tmp_path)
     page = (course / "feedback" / "solved" / NAME / "task_2.html").read_text()
     assert 'href="https://example.org/walkthrough/index.html#task-2-1"' in page
     assert "ends in one dense layer" in page or "which gap did" in page
-    shown = re.sub(r"<[^>]+>", "", (course / "feedback" / "as_handed_out" / NAME / "task_2.html").read_text())
+    shown = re.sub(
+        r"<[^>]+>", "", (course / "feedback" / "as_handed_out" / NAME / "task_2.html").read_text()
+    )
     assert "Write your answer here" in shown
 
 
@@ -251,7 +272,9 @@ def test_files_are_changed_back_whatever_happened_to_them(tmp_path):
             files["linked"].symlink_to(files["kept"])
             (tmp_path / "new").write_text("new")
             shutil.rmtree(tmp_path / "folder")
-        assert {name: file.read_text() for name, file in files.items()} == {name: name for name in files}
+        assert {name: file.read_text() for name, file in files.items()} == {
+            name: name for name in files
+        }
         assert not files["linked"].is_symlink() and not (tmp_path / "new").exists()
         assert (tmp_path / "folder" / "inside").read_text() == "inside"
         names = {Path(path).name for path in touched}

@@ -1,5 +1,7 @@
 """What the tests of the notebooks say. You need not read this file; the tests do."""
 
+import contextlib
+
 import numpy as np
 
 
@@ -31,6 +33,19 @@ def needs(name, namespace):
         raise AssertionError(
             f"{name} is not there yet: write the answers above, then run the cells above."
         )
+
+
+@contextlib.contextmanager
+def instead(namespace, **functions):
+    """Put functions in the place of your own for a while: of those that have marks of their own."""
+    own = {name: namespace[name] for name in functions if name in namespace}
+    namespace.update(functions)
+    try:
+        yield
+    finally:
+        for name in functions:
+            del namespace[name]
+        namespace.update(own)
 
 
 def _as_numbers(what, found):
