@@ -13,12 +13,13 @@ from pathlib import Path
 import nbformat
 from nbgrader.api import Gradebook
 
-from course.handout import write_data
 from xai_utils.data import DataError
-from xai_utils.run.files import whole
+from xai_utils.run.files import send_chatter_to, whole
 
 HERE = Path(__file__).resolve().parent
 NAME = "project_a"
+LOG = "nbgrader.log"
+LARGEST = 50e6  # bytes of all notebooks of a student; outputs are thrown away
 MODEL_ANSWERS = "walkthrough/"  # how the mark schemes link to them
 WALKTHROUGH = HERE.parent / "report" / "build" / "standard" / "walkthrough"
 
@@ -29,6 +30,8 @@ class CourseError(ValueError):
 
 def release(folder, hmt_dir=None):
     """Make the student's edition: ``release/project_a`` and the same as ``release/project_a.zip``."""
+    from course.handout import write_data  # TensorFlow takes seconds, and only this needs it
+
     data = folder / "source" / NAME / "data"
     source = write_data(data, hmt_dir)
     run_nbgrader(folder, "generate_assignment", NAME, "--force")
@@ -42,6 +45,8 @@ def mark(folder, submissions):
     """Collect the submissions, one folder or zip file a student, and mark what a machine can."""
     if not (folder / "release" / NAME).exists():
         raise CourseError("there is no assignment to mark by: run python -m course release first")
+    if not submissions.is_dir():
+        raise CourseError(f"{submissions} is no folder: give one with a folder or zip file a student")
     found = sorted(path for path in submissions.iterdir() if path.is_dir() or path.suffix == ".zip")
     if not found:
         raise CourseError(f"{submissions} holds no submission: one folder or zip file a student")
@@ -62,7 +67,7 @@ def collect(path, edition, target):
         if path.suffix == ".zip":
             place = Path(unpacked)
             try:
-                zipfile.ZipFile(path).extractall(place)
+                unpack_notebooks(path, place)
             except (zipfile.BadZipFile, OSError, RuntimeError) as error:
                 print(f"{path} cannot be unpacked, and has no marks: {error}", file=sys.stderr)
                 return
@@ -75,6 +80,15 @@ def collect(path, edition, target):
                 print(f"{own} is no notebook, and has no marks: {said}", file=sys.stderr)
             else:
                 nbformat.write(book, target / name)
+
+
+def unpack_notebooks(archive, folder):
+    """Unpack the notebooks of an archive, which may hold much more, into a folder."""
+    with zipfile.ZipFile(archive) as packed:
+        notebooks = [member for member in packed.infolist() if member.filename.endswith(".ipynb")]
+        if sum(member.file_size for member in notebooks) > LARGEST:
+            raise OSError(f"its notebooks have more than {LARGEST / 1e6:g} MB")
+        packed.extractall(folder, notebooks)
 
 
 def notebooks_in(folder, edition):
@@ -137,7 +151,7 @@ def write_marks(folder):
 
 def run_nbgrader(folder, *arguments):
     """Run an nbgrader command in the folder of the course; one that fails for a student goes on with the others."""
-    log = folder / "nbgrader.log"
+    log = folder / LOG
     programs = (
         f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # it calls alembic
     )
@@ -167,13 +181,15 @@ def main():
     asked = parser.parse_args()
     try:
         if asked.command == "release":
+            send_chatter_to(HERE / LOG)
             release(HERE, asked.hmt_dir)
         elif asked.command == "mark":
             mark(HERE, asked.submissions)
         else:
             feedback(HERE, asked.walkthrough)
     except (CourseError, DataError) as error:
-        raise SystemExit(f"error: {error}") from None
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

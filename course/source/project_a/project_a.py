@@ -3,12 +3,32 @@
 One sample has the shape ``(*space, channels)``: ``(40, 1)`` for a signal, ``(150, 150, 3)`` for a tile.
 """
 
+import contextlib
 import functools
+import os
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@contextlib.contextmanager
+def nothing_on_stderr():
+    """Where TensorFlow tells of graphics cards that are not there, before it can be asked not to."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+with nothing_on_stderr():
+    import keras
+    import tensorflow as tf
 
 DATA = Path(__file__).resolve().parent / "data"
 
