@@ -159,15 +159,17 @@ def write_parts(arrays, scores, dataset, usual, folder):
     names, said = arrays["names"].tolist(), arrays["probabilities"].argmax(axis=1)
     scores = scores[scores.method.isin(maps.keys()) & scores.item.isin(names)]
     settings = [list(key) for key in dict.fromkeys(map(tuple, scores[SETTING].to_numpy()))]
+    shown_first = settings.index(usual) if settings else None  # no sample that is shown has scores
     rows, samples, part, held, letters = dict(list(scores.groupby("item"))), [], 0, {}, 0
     for i, name in enumerate(names):
-        table = table_of(rows.get(name), settings)
+        own = {method: found[i] for method, found in maps.items() if i in found}
+        table = table_of(rows.get(name), settings, list(own))
         content = {
             "probabilities": arrays["probabilities"][i].round(4).tolist(),
             "scores": table,
-            **encoded(arrays["x"][i], {m: own[i] for m, own in maps.items() if i in own}, signed),
+            **encoded(arrays["x"][i], own, signed),
         }
-        drop = table[settings.index(usual)].get("grad_cam") if table else None
+        drop = dict(zip(own, table.get(shown_first, []))).get("grad_cam")
         sure = round(float(arrays["probabilities"][i].max()), 3)
         held[name] = content
         samples.append([name, int(arrays["y"][i]), int(said[i]), sure, drop, f"{dataset}-{part}"])
@@ -180,7 +182,7 @@ def write_parts(arrays, scores, dataset, usual, folder):
         "shape": list(arrays["x"].shape[1:-1]),
         "samples": samples,
         "settings": settings,
-        "usual": settings.index(usual) if settings else None,  # no sample that is shown has scores
+        "usual": shown_first,
         "signed": signed,
         "fills": list(fills_of(arrays)),
         "answers": "network" in arrays,
@@ -200,15 +202,15 @@ def maps_in(arrays):
     }
 
 
-def table_of(rows, settings):
-    """``[{method: value}, …]``, one for each setting; an empty list for a sample without scores."""
-    if rows is None:
-        return []
-    known = {tuple(setting): {} for setting in settings}
-    for row in rows.itertuples():
-        setting = row.metric, row.fraction, row.fill, row.rule
-        known[setting][row.method] = float(f"{row.value:.4g}")
-    return list(known.values())
+def table_of(rows, settings, methods):
+    """``{place of a setting: [score by each method, or None]}``, without settings of which there is none."""
+    found = {}
+    for row in [] if rows is None else rows.itertuples():
+        place = settings.index([row.metric, row.fraction, row.fill, row.rule])
+        if row.method in methods:
+            own = found.setdefault(place, [None] * len(methods))
+            own[methods.index(row.method)] = float(f"{row.value:.4g}")
+    return found
 
 
 def in_words(setting, metrics):
@@ -288,7 +290,7 @@ def entropy(values):
 
 def packed(*arrays):
     """The bytes of arrays, one after the other, compressed (zlib)."""
-    made = zlib.compressobj(9, strategy=zlib.Z_FILTERED)
+    made = zlib.compressobj(7, strategy=zlib.Z_FILTERED)
     content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
     return made.compress(content) + made.flush()
 
@@ -323,7 +325,9 @@ def script_of(value):
         return f'"{text_of(value)}"'
     if isinstance(value, dict):
         return (
-            "{" + ",".join(f"{json.dumps(name)}:{script_of(own)}" for name, own in value.items()) + "}"
+            "{"
+            + ",".join(f"{json.dumps(str(name))}:{script_of(own)}" for name, own in value.items())
+            + "}"
         )
     if isinstance(value, list):
         return "[" + ",".join(map(script_of, value)) + "]"

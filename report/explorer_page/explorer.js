@@ -282,13 +282,14 @@ const explorer = (() => {
 
   function drawPanels() {
     if (!sample) return;
-    const own = index.datasets[dataset], scores = sample.scores[Number(get("score").value)] || {};
+    const own = index.datasets[dataset], scores = sample.scores[get("score").value] ?? [];
+    const scored = Object.keys(sample.maps);
     const families = new Map();
     panels = [];
     for (const [by, about] of Object.entries(index.methods)) {
       if (!(by in sample.maps)) continue;
       if (!families.has(about.family)) families.set(about.family, []);
-      families.get(about.family).push(panel(by, about.title, own, scores[by]));
+      families.get(about.family).push(panel(by, about.title, own, scores[scored.indexOf(by)]));
     }
     const made = [...families].flatMap(([family, boxes]) => {
       const grid = element("div", { className: "panels" });
@@ -324,7 +325,7 @@ const explorer = (() => {
     });
     heading.append(name);
     pair.append(map, masked);
-    const text = score === undefined ? "no score" : `score ${score.toFixed(3)}`;
+    const text = typeof score === "number" ? `score ${score.toFixed(3)}` : "no score";
     box.append(heading, pair, element("p", { textContent: text }));
     return box;
   }
