@@ -11,6 +11,7 @@ from nbgrader import utils
 from nbgrader.preprocessors import Execute
 from traitlets import List, Unicode
 
+KNOWN = {}  # of all guarded files the state and the content, from one notebook to the next
 TIMEOUTS = 2  # in one notebook; a loop that cannot be interrupted keeps all cells behind it waiting
 
 
@@ -27,10 +28,6 @@ class ExecuteApart(Execute):
     )
     guarded = List(Unicode(), help="Folders that no submission may change").tag(config=True)
 
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
-        self.known = {}
-
     def preprocess(self, notebook, resources):
         """Run all cells; whatever a cell does, the others keep their marks."""
         self.ended, self.timeouts = "", 0
@@ -40,7 +37,7 @@ class ExecuteApart(Execute):
             shutil.copytree(submission, work)
             shutil.copytree(self.data, work / "data")
             resources["metadata"]["path"] = str(work)
-            with unchanged(self.guarded, self.known) as touched:
+            with utils.setenv(PYTHONDONTWRITEBYTECODE="1"), unchanged(self.guarded, KNOWN) as touched:
                 notebook, resources = super().preprocess(notebook, resources)
             resources["metadata"]["path"] = str(submission)
         for path in touched:
@@ -88,39 +85,51 @@ def unchanged(folders, known):
     ``known`` keeps ``{path: (state, content)}`` from one time to the next, so that only what changed meanwhile is
     read again. Yields a list that is filled with the paths that had to be changed back.
     """
-    known_before = dict(known)
-    known.clear()
-    for path, state in _states(folders).items():
-        old = known_before.get(path)
-        known[path] = old if old and old[0] == state else (state, path.read_bytes())
+    before = {
+        path: known[path] if path in known and known[path][0] == state else (state, _content(path))
+        for path, state in _states(folders).items()
+    }
     touched = []
     try:
         yield touched
     finally:
         after = _states(folders)
-        for path in after.keys() - known.keys():
+        for path in after.keys() - before.keys():
             path.unlink()
             touched.append(path)
-        for path, (state, content) in list(known.items()):
+        for path, (state, content) in before.items():
             if after.get(path) != state:
-                path.unlink(missing_ok=True)  # it may be a link by now
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-                path.chmod(state[-1])
-                known[path] = (_state(path), content)
+                _restore(path, state, content)
+                before[path] = (_state(path), content)
                 touched.append(path)
+        known.clear()
+        known.update(before)
 
 
 def _states(folders):
-    """What tells of each file whether it changed, ``{path: state}``; caches of Python do not count."""
-    files = (path for folder in folders for path in Path(folder).rglob("*"))
-    return {
-        path: _state(path)
-        for path in files
-        if (path.is_symlink() or not path.is_dir()) and "__pycache__" not in path.parts
-    }
+    """What tells of each file or link whether it changed, ``{path: state}``."""
+    paths = (path for folder in folders for path in Path(folder).rglob("*"))
+    return {path: _state(path) for path in paths if path.is_symlink() or not path.is_dir()}
 
 
 def _state(path):
     about = path.lstat()
     return about.st_ino, about.st_size, about.st_mtime_ns, about.st_mode
+
+
+def _content(path):
+    """Where a link leads, or the bytes of a file."""
+    return path.readlink() if path.is_symlink() else path.read_bytes()
+
+
+def _restore(path, state, content):
+    """Put a link or a file back, whatever is there by now."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, Path):
+        path.symlink_to(content)
+    else:
+        path.write_bytes(content)
+        path.chmod(state[-1])

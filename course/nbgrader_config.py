@@ -26,7 +26,6 @@ c.ClearSolutions.code_stub = {
 c.ClearMarkScheme.enforce_metadata = (
     False  # mark schemes stand in locked cells, which are restored as well
 )
-c.OverwriteCells.add_missing_cells = True  # a test that was deleted is run all the same
 
 c.Autograde.autograde_preprocessors = [
     ExecuteApart,

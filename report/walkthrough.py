@@ -3,6 +3,7 @@ it, beside the executed notebooks.
 """
 
 import copy
+import itertools
 from pathlib import Path
 
 import nbformat
@@ -12,6 +13,7 @@ from report import claims
 from report.common import EMBEDDED, TEMPLATES, ReportError, environment, pandoc, value_of
 
 HERE = Path(__file__).resolve().parent
+ASSIGNMENT = HERE.parent / "course" / "source" / "project_a"
 
 
 def write_walkthrough(found, folder, places):
@@ -31,6 +33,7 @@ def write_walkthrough(found, folder, places):
             tasks=[task | {"rows": rows(found, task["questions"], places)} for task in rubric],
             notebooks={name: title(notebook) for name, notebook in found.notebooks.items()},
             run=found.run,
+            answers=model_answers(),
             claims=lambda: claims.check(found.values, claims.read()[0]),
             link_to=lambda name: link_to(places, name),
             synthetic=found.values["hmt.source"] == "synthetic",
@@ -65,6 +68,25 @@ def rows(found, questions, places):
             }
         )
     return filled
+
+
+def model_answers():
+    """What the assignment gives for answers to its written questions: name, question and text of each."""
+    found = []
+    for path in sorted(ASSIGNMENT.glob("task_*.ipynb")):
+        cells = nbformat.read(path, 4).cells
+        for question, answer in itertools.pairwise(
+            cell for cell in cells if cell.cell_type == "markdown"
+        ):
+            if answer.source.startswith("### BEGIN SOLUTION"):
+                asked = question.source.splitlines()[0].lstrip("# ")
+                about = {
+                    "name": answer.metadata.nbgrader.grade_id,
+                    "task": path.stem[-1],
+                    "asked": asked,
+                }
+                found.append(about | {"text": "\n".join(answer.source.splitlines()[1:-1])})
+    return found
 
 
 def named(question):

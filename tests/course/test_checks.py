@@ -19,11 +19,10 @@ specification.loader.exec_module(checks)
     [
         (None, "f: found None. Does the function end in a return?"),
         ("a", "f: expected numbers, found str."),
-        (
-            [1.0, 2.0, 3.0],
-            "f: expected an array of shape (2,), found an array of shape (3,): [1., 2., 3.].",
-        ),
-        (1.0, "f: expected an array of shape (2,), found a number: 1.."),
+        ([1.0, 2.0, 3.0], "f: expected [1., 2.], found [1., 2., 3.]."),
+        (1.0, "f: expected [1., 2.], found 1.."),
+        ([1.0], "f: expected [1., 2.], found [1.]. That comes out where one is missing."),
+        (np.zeros((4, 5)), "f: expected an array of shape (2,), found an array of shape (4, 5)."),
         ([1.0, 3.0], "f: expected [1., 2.], found [1., 3.]."),
         ([2.0, 4.0], "f: expected [1., 2.], found [2., 4.]. That comes out where it is doubled."),
         (
@@ -33,7 +32,7 @@ specification.loader.exec_module(checks)
     ],
 )
 def test_an_error_says_what_was_expected_and_which_mistake_gives_what_was_found(found, said):
-    mistakes = {"it is doubled": [2, 4], "0 is divided by 0": [np.nan, 2]}
+    mistakes = {"it is doubled": [2, 4], "0 is divided by 0": [np.nan, 2], "one is missing": [1]}
     with pytest.raises(AssertionError) as error:
         checks.expect("f", found, [1, 2], mistakes)
     assert str(error.value) == said

@@ -20,7 +20,7 @@ MISTAKES = {
         "a convolution is missing",
     ),
     "no ReLU in the network": (
-        "task-1-1", (', activation="relu"', ""), ["task-1-1-hidden"], "expected a ReLU, found linear",
+        "task-1-1", (', activation="relu"', ""), ["task-1-1-hidden"], "the ReLUs are missing",
     ),
     "precision for accuracy of a class": (
         "task-1-3c",
@@ -201,6 +201,56 @@ MISTAKES = {
         ["task-4-cases-visible"],
         "the two are exchanged",
     ),
+    "a pooling that keeps the length": (
+        "task-1-1",
+        ("keras.layers.Flatten(),", 'keras.layers.MaxPooling1D(3, strides=1, padding="same"),\n            keras.layers.Flatten(),'),
+        ["task-1-1-hidden"],
+        "the answers of the network",
+    ),
+    "a constant for the accuracy": ("task-1-3b", ("np.mean(predicted == y)", "4 / 6"), ["task-1-3b-visible"], "of 200 labels"),
+    "one axis of the image": (
+        "task-2-1-grad-cam",
+        ("tuple(range(features.ndim - 1))", "0"),
+        ["task-2-1-grad-cam-visible"],
+        "the gradients are averaged over one axis of the image",
+    ),
+    "a map that is normalized": (
+        "task-2-1-grad-cam",
+        ("np.maximum((features * weights).sum(axis=-1), 0)", "(m := np.maximum((features * weights).sum(axis=-1), 0)) / m.max()"),
+        ["task-2-1-grad-cam-visible", "task-2-1-grad-cam-hidden"],
+        "the map is divided by its largest value",
+    ),
+    "a path from 0": (IG, ("baseline + a * way", "a * x"), [f"{IG}-visible"], "the path begins at 0, not at the baseline"),
+    "the predicted class for the target, tiles": (
+        TILE_IG,
+        ("gradient_function(model, target", "gradient_function(model, project_a.probabilities(model, x[np.newaxis]).argmax()"),
+        [f"{TILE_IG}-hidden"],
+        "the predicted class is explained, not the target",
+    ),
+    "rounded up": (
+        "task-4-signals-mask",
+        ("int(fraction * one_map.size + 0.5)", "int(np.ceil(fraction * one_map.size))"),
+        ["task-4-signals-mask-visible"],
+        "the number of points is rounded up",
+    ),
+    "no fill": (
+        "task-4-signals-score",
+        ("np.where(keep[..., np.newaxis], x, fill)", "np.where(keep[..., np.newaxis], x, 0)"),
+        ["task-4-signals-score-visible", "task-4-signals-score-hidden"],
+        "the others are 0, whatever the fill",
+    ),
+    "samples that are changed": (
+        "task-4-signals-score",
+        ("    return np.where(keep[..., np.newaxis], x, fill)", "    np.copyto(x, fill, where=~keep[..., np.newaxis])\n    return x"),
+        ["task-4-signals-score-visible"],
+        "it is changed itself",
+    ),
+    "other tiles than those given": (
+        "task-4-tiles-fill",
+        ("rates(model, x, target, maps, fraction, fill)", "rates(tile_model, images, tile_target, maps, fraction, fill)"),
+        ["task-4-tiles-fill-hidden"],
+        "other tiles are scored than those that are given",
+    ),
 }  # fmt: skip
 
 
@@ -240,6 +290,22 @@ def test_a_network_that_saw_the_test_signals_is_found(solved):
     assert "trained on the test signals" in failed["task-1-2-hidden"]
 
 
+@pytest.mark.parametrize(
+    "held_out, said",
+    [
+        ('data["x_test"], data["y_test"]', "it is validated on the test signals"),
+        ("x, y", "it is validated on the signals that it is trained on"),
+    ],
+)
+def test_a_validation_that_is_none_is_found(solved, held_out, said):
+    cells, namespace, _ = solved["task_1"]
+    changed = copy.deepcopy(cells)
+    own = changed["task-1-2-solution"]
+    own.source = own.source.replace("validation_split=0.1", f"validation_data=({held_out})")
+    failed = notebook.run(changed, dict(namespace), only={"task-1-2-solution", *notebook.points(cells)})
+    assert list(failed) == ["task-1-2-hidden"] and said in failed["task-1-2-hidden"]
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_no_two_mistakes_of_a_test_give_the_same_value(solved, task, monkeypatch):
     """Nor any the expected one: what a test says must be true."""
@@ -263,3 +329,45 @@ def test_no_two_mistakes_of_a_test_give_the_same_value(solved, task, monkeypatch
     monkeypatch.setattr(checks, "expect", looked_at)
     assert notebook.run(cells, dict(namespace), only=notebook.points(cells)) == {}
     assert len(asked) > 3
+
+
+# Right answers that are written otherwise: of which question, and how.
+OTHERWISE = {
+    "layers for the ReLUs": (
+        "task-1-1", (', activation="relu"),', "),\n            keras.layers.ReLU(),"),
+    ),
+    "accuracies on the left": ("task-1-3a", ('("loss", "accuracy")', '("accuracy", "loss")')),
+    "named arguments": (
+        "task-2-2",
+        ("integrated_gradients(gradient, x, np.zeros_like(x), 50)", "integrated_gradients(gradient=gradient, x=x, baseline=0 * x, steps=50)"),
+    ),
+    "imported functions": (
+        "task-2-2",
+        ("    inside = project_a.features_and_gradients", "    from project_a import features_and_gradients\n\n    inside = features_and_gradients"),
+    ),
+    "lists": ("task-1-3d", ("return np.append(0, false), np.append(0, true)", "return [0, *false], [0, *true]")),
+    "areas by scikit-learn alone": (
+        "task-3-1d",
+        (
+            "return np.array([roc_auc_score(y == label, own) for label, own in enumerate(probabilities.T)])",
+            'return roc_auc_score(y, probabilities, multi_class="ovr", average=None)',
+        ),
+    ),
+    "named confidences": (
+        "task-4-signals-score",
+        ("drop(full, masked).mean(), increase(full, masked).mean()", "drop(full=full, masked=masked).mean(), increase(full=full, masked=masked).mean()"),
+    ),
+    "a normal control": ("task-4-signals-control", (".random(shape)", ".normal(size=shape)")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", OTHERWISE)
+def test_a_right_answer_that_is_written_otherwise_passes(solved, way):
+    question, (one, other) = OTHERWISE[way]
+    cells, namespace, _ = solved[f"task_{question[5]}"]
+    changed = copy.deepcopy(cells)
+    own = changed[f"{question}-solution"]
+    assert one in own.source
+    own.source = own.source.replace(one, other)
+    answers = {name for name in cells if name.endswith("-solution")}
+    assert notebook.run(changed, dict(namespace), only=answers | notebook.points(cells).keys()) == {}

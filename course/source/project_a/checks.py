@@ -11,18 +11,12 @@ def expect(what, found, expected, mistakes=None, tolerance=1e-5):
     ``mistakes`` maps sentences to what comes out where they are true. ``tolerance`` is a share of the largest
     of the expected values.
     """
-    expected = np.asarray(expected, float)
-    found = _as_numbers(what, found)
-    if found.shape != expected.shape:
-        raise AssertionError(
-            f"{what}: expected {_shape(expected)}, found {_shape(found)}{_shown(found)}."
-        )
+    expected, found = np.asarray(expected, float), _as_numbers(what, found)
     if _same(found, expected, tolerance):
         return
     said = f"{what}: {_difference(found, expected)}."
     for sentence, value in (mistakes or {}).items():
-        value = np.asarray(value, float)
-        if value.shape == found.shape and _same(found, value, tolerance):
+        if _same(found, np.asarray(value, float), tolerance):
             raise AssertionError(f"{said} That comes out where {sentence}.")
     raise AssertionError(said)
 
@@ -58,15 +52,19 @@ def _as_numbers(what, found):
 
 
 def _same(found, expected, tolerance):
-    """Whether all values agree; NaN agrees with NaN alone."""
+    """Whether shape and all values agree; NaN agrees with NaN alone."""
+    if found.shape != expected.shape:
+        return False
     scale = np.nanmax(np.abs(expected), initial=1e-12)
     return np.allclose(found, expected, rtol=0, atol=tolerance * scale, equal_nan=True)
 
 
 def _difference(found, expected):
-    """Small arrays as they are, of large ones the place that differs most."""
-    if expected.size <= 12:
+    """Small arrays as they are, of large ones the shapes or the place that differs most."""
+    if max(expected.size, found.size) <= 12:
         return f"expected {_text(expected)}, found {_text(found)}"
+    if found.shape != expected.shape:
+        return f"expected {_shape(expected)}, found {_shape(found)}"
     apart = np.where(np.isnan(found), np.inf, np.abs(found - expected))
     place = np.unravel_index(apart.argmax(), apart.shape)
     at = ", ".join(map(str, place))
@@ -79,7 +77,3 @@ def _text(values):
 
 def _shape(values):
     return f"an array of shape {values.shape}" if values.ndim else "a number"
-
-
-def _shown(values):
-    return f": {_text(values)}" if values.size <= 4 else ""
