@@ -82,9 +82,9 @@ def test_the_figures_of_voc_are_about_those_of_the_pilot(photographed):
 
 @pytest.fixture(scope="module")
 def compared(values):
+    files = [part.with_name(f"{part.stem}_reproduction.csv") for part in PARTS]
     read = {"keep_default_na": False, "dtype": {"item": str}}
-    rows = [pd.read_csv(part.with_name(f"{part.stem}_reproduction.csv"), **read) for part in PARTS]
-    return pd.concat([own for own in rows if len(own)])
+    return pd.concat(pd.read_csv(file, **read) for file in files if file.read_text().strip())
 
 
 def test_our_networks_are_as_good_as_promised(values):

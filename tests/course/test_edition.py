@@ -13,6 +13,8 @@ from course.__main__ import NAME
 from tests.course import notebook
 from tests.course.conftest import TASKS
 
+pytestmark = pytest.mark.slow  # all cells of four notebooks are run
+
 INTENDED = (
     r"NotImplementedError: Write your answer here"
     r"|AssertionError: \w+ is not there yet: write the answers above, then run the cells above\."

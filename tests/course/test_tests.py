@@ -9,6 +9,8 @@ import pytest
 from tests.course import notebook
 from tests.course.conftest import TASKS
 
+pytestmark = pytest.mark.slow  # all cells of four notebooks are run
+
 IG = "task-2-1-integrated-gradients"
 TILE_IG = "task-3-2-integrated-gradients"
 # What is changed in which solution, which tests then fail, and what the first of them says.
