@@ -232,57 +232,21 @@ def kept(output, kind):
     return found
 
 
-@pytest.fixture(scope="module")
-def slurm():
-    """Whether there is a Slurm, of two one-core slots on this machine."""
-    if not (shutil.which("slurmctld") and shutil.which("munged") and os.geteuid() == 0):
-        yield False
-        return
-    command = REPOSITORY / "tests/slurm/one_machine.sh"
-    subprocess.run([command, "start"], check=True)
-    yield True
-    subprocess.run([command, "stop"], check=True)
-
-
-@pytest.fixture(scope="module")
-def elsewhere(checkout, slurm, tmp_path_factory):
-    """What the quick profile finds on the networks that are shipped once more, from nothing, with the
-    convolutions of an older processor: where it wrote, what it said, and which job was killed.
-
-    On Slurm, where there is one, the first job of an explanation is killed, as by a failing node.
-    """
-    output, killed = tmp_path_factory.mktemp("elsewhere"), None
-    where = SLURM if slurm else ("--",)
-    with open(output / "log", "w") as log:
-        running = subprocess.Popen(
-            [checkout / "run_all.sh", *QUICK, *where, "--until", *ON_SHIPPED_NETWORKS],
-            cwd="/",
-            env=settings(output, checkout, ONEDNN_MAX_CPU_ISA=fewer_instructions()),
-            stdout=log,
-            stderr=log,
-        )
-        if slurm:
-            killed = _kill_a_job(output, running)
-        code = running.wait()
-    said = (output / "log").read_text()
-    assert code == 0, said
-    return output, said, killed
-
-
 @pytest.mark.slow
-def test_another_processor_says_the_same(local, elsewhere):
-    """Sums in another order differ in their last digits, so that a point changes sides where two are next
+def test_another_processor_says_the_same(local, checkout, tmp_path):
+    """The conclusions of the quick profile on the networks that are shipped once more, from nothing, with
+    the convolutions of an older processor.
+
+    Sums in another order differ in their last digits, so that a point changes sides where two are next
     to equal or a ReLU is next to zero. The library's map turns such digits into eight bits.
     """
-    folders = local[0], elsewhere[0]
-    values, others = (
-        {
-            name: value
-            for part in ON_SHIPPED_NETWORKS
-            for name, value in json.loads((folder / part).read_text())["values"].items()
-        }
-        for folder in folders
-    )
+    asked = *QUICK, "--", "--until", *ON_SHIPPED_NETWORKS
+    code, said = run_all(tmp_path, *asked, source=checkout, ONEDNN_MAX_CPU_ISA=fewer_instructions())
+    assert code == 0, said
+    values, others = {}, {}
+    for part in ON_SHIPPED_NETWORKS:
+        values |= json.loads((local[0] / part).read_text())["values"]
+        others |= json.loads((tmp_path / part).read_text())["values"]
     sentences = {name for name in values if isinstance(values[name], str)}
     assert len(sentences) > 40 and values.keys() == others.keys()
     number = r"\d+\.\d+"
@@ -294,7 +258,7 @@ def test_another_processor_says_the_same(local, elsewhere):
         apart = np.abs(np.array(one, float) - np.array(other, float))
         assert (apart <= 1.01 * np.array(units)).all(), (values[name], others[name])
     apart, lost = {}, {}
-    for method, one, other in pairs(*(kept(folder, "maps") for folder in folders)):
+    for method, one, other in pairs(*(kept(folder, "maps") for folder in (local[0], tmp_path))):
         if method == "prediction":
             assert one.argmax() == other.argmax()
         else:
@@ -302,7 +266,7 @@ def test_another_processor_says_the_same(local, elsewhere):
             near = 1e-4 * np.ptp(one) + 1e-5 * np.abs(one).max() + 1e-6
             differ = np.abs(one - other) > near
             apart.setdefault(method, []).append(differ.mean())
-    for metric, one, other in pairs(*(kept(folder, "scores") for folder in folders)):
+    for metric, one, other in pairs(*(kept(folder, "scores") for folder in (local[0], tmp_path))):
         lost.setdefault(metric, []).append(np.abs(one - other).max())
     assert set(METHODS) <= apart.keys() and len(apart["grad_cam"]) > 1000
     assert {method: np.mean(own) for method, own in apart.items() if np.mean(own) >= 2e-3} == {}
@@ -342,15 +306,58 @@ def test_a_run_by_hand_changes_nothing_official(local, checkout, tmp_path):
     assert {p: p.read_bytes() for p in (output / "results/quick").glob("*.*")} == before
 
 
-@pytest.mark.slow
-def test_slurm_goes_on_though_a_node_fails(slurm, elsewhere):
-    """What it finds is compared above."""
-    if not slurm:
+@pytest.fixture(scope="module")
+def slurm():
+    """A Slurm of two one-core slots on this machine."""
+    if not (shutil.which("slurmctld") and shutil.which("munged") and os.geteuid() == 0):
         pytest.skip("needs root and Debian's slurm-wlm and munge")
-    output, said, killed = elsewhere
+    command = REPOSITORY / "tests/slurm/one_machine.sh"
+    subprocess.run([command, "start"], check=True)
+    yield
+    subprocess.run([command, "stop"], check=True)
+
+
+ON_SLURM = (
+    "06_quantitative_eval",
+    "08_audit",
+)  # these ask for maps and for scores, and take half the time
+
+
+@pytest.mark.slow
+def test_slurm_gives_the_same_numbers_though_a_node_fails(local, checkout, slurm, tmp_path):
+    """From nothing, with a store of its own; the first job of an explanation is killed."""
+    parts = [f"results/quick/parts/{name}.json" for name in ON_SLURM]
+    environment = settings(tmp_path, checkout)
+    with open(tmp_path / "log", "w") as log:
+        running = subprocess.Popen(
+            [checkout / "run_all.sh", *QUICK, *SLURM, "--until", *parts],
+            cwd="/",
+            env=environment,
+            stderr=log,
+        )
+        killed = _kill_a_job(tmp_path, running)
+        assert running.wait() == 0, (tmp_path / "log").read_text()
+    said = (tmp_path / "log").read_text()
     assert "Trying to restart job" in said and killed
-    records = [json.loads(p.read_text()) for p in (output / "results/quick/jobs").glob("*.json")]
+    for part in parts:
+        own, other = (json.loads((folder / part).read_text()) for folder in (tmp_path, local[0]))
+        assert own["values"] and alike(own["values"], other["values"])
+        assert alike(own["tables"], other["tables"])
+        rows = part.replace(".json", "_scores.csv")
+        scores = (pd.read_csv(folder / rows) for folder in (tmp_path, local[0]))
+        pd.testing.assert_frame_equal(*scores, rtol=1e-5, atol=1e-6)
+    records = [json.loads(p.read_text()) for p in (tmp_path / "results/quick/jobs").glob("*.json")]
     assert {record["job"] for record in records} >= {killed}
+
+
+def alike(one, other):
+    """Whether texts are the same and numbers next to it: a job that was killed goes on with what it lacks, in
+    batches of another size, whose sums differ in the last digit."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return one == (pytest.approx(other, rel=1e-5, abs=1e-6) if isinstance(one, float) else other)
 
 
 def _kill_a_job(output, running):

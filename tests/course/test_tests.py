@@ -262,16 +262,21 @@ def test_the_model_solution_passes_every_test(solved, task):
     assert failed == {} and sum(notebook.points(cells).values()) > 0
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_loses_its_points_and_no_others(solved, mistake):
-    question, (right, wrong), lost, said = MISTAKES[mistake]
+def failed_with(solved, question, before, after):
+    """Which tests fail, ``{name: message}``, where the solution of a question is changed."""
     cells, namespace, _ = solved[f"task_{question[5]}"]
     changed = copy.deepcopy(cells)
     own = changed[f"{question}-solution"]
-    assert right in own.source
-    own.source = own.source.replace(right, wrong)
+    assert before in own.source
+    own.source = own.source.replace(before, after)
     answers = {name for name in cells if name.endswith("-solution")}
-    failed = notebook.run(changed, dict(namespace), only=answers | notebook.points(cells).keys())
+    return notebook.run(changed, dict(namespace), only=answers | notebook.points(cells).keys())
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_loses_its_points_and_no_others(solved, mistake):
+    question, change, lost, said = MISTAKES[mistake]
+    failed = failed_with(solved, question, *change)
     assert sorted(failed) == sorted(lost)
     assert any(said in message for message in failed.values()), failed
 
@@ -300,11 +305,8 @@ def test_a_network_that_saw_the_test_signals_is_found(solved):
     ],
 )
 def test_a_validation_that_is_none_is_found(solved, held_out, said):
-    cells, namespace, _ = solved["task_1"]
-    changed = copy.deepcopy(cells)
-    own = changed["task-1-2-solution"]
-    own.source = own.source.replace("validation_split=0.1", f"validation_data=({held_out})")
-    failed = notebook.run(changed, dict(namespace), only={"task-1-2-solution", *notebook.points(cells)})
+    change = "validation_split=0.1", f"validation_data=({held_out})"
+    failed = failed_with(solved, "task-1-2", *change)
     assert list(failed) == ["task-1-2-hidden"] and said in failed["task-1-2-hidden"]
 
 
@@ -338,6 +340,7 @@ OTHERWISE = {
     "layers for the ReLUs": (
         "task-1-1", (', activation="relu"),', "),\n            keras.layers.ReLU(),"),
     ),
+    "a look at the network first": ("task-1-2", ("model.compile(", "model.summary()\n    model.compile(")),
     "accuracies on the left": ("task-1-3a", ('("loss", "accuracy")', '("accuracy", "loss")')),
     "named arguments": (
         "task-2-2",
@@ -365,11 +368,5 @@ OTHERWISE = {
 
 @pytest.mark.parametrize("way", OTHERWISE)
 def test_a_right_answer_that_is_written_otherwise_passes(solved, way):
-    question, (one, other) = OTHERWISE[way]
-    cells, namespace, _ = solved[f"task_{question[5]}"]
-    changed = copy.deepcopy(cells)
-    own = changed[f"{question}-solution"]
-    assert one in own.source
-    own.source = own.source.replace(one, other)
-    answers = {name for name in cells if name.endswith("-solution")}
-    assert notebook.run(changed, dict(namespace), only=answers | notebook.points(cells).keys()) == {}
+    question, change = OTHERWISE[way]
+    assert failed_with(solved, question, *change) == {}
