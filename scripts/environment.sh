@@ -14,30 +14,8 @@ find_python() {
     return 1
 }
 
-build_environment() {
-    local python started=$SECONDS
-    python=$(find_python)
-    echo "environment: installing the pinned packages into .venv (once, a few minutes)" >&2
-    rm -rf "$ROOT/.venv"
-    if ! "$python" -m venv "$ROOT/.venv" >/dev/null; then
-        rm -rf "$ROOT/.venv"
-        echo "error: $python cannot make environments; on Debian: apt install python3-venv" >&2
-        return 1
-    fi
-    # Two packages have no wheel: what builds them is pinned too, and comes first.
-    install_locked -r <(sed -n '/^setuptools==/,/^[^ ]*==/{/^setuptools==/p;/^    --hash/p}' \
-        "$ROOT/requirements.lock")
-    install_locked --no-build-isolation -r "$ROOT/requirements.lock"
-    "$ROOT/.venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --no-deps --no-build-isolation --no-index -e "$ROOT"
-    cp "$ROOT/requirements.lock" "$ROOT/.venv/requirements.lock"
-    echo "environment  $((SECONDS - started)) s" >&2
-}
-
-install_locked() {
-    "$ROOT/.venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --require-hashes --no-deps "$@"
-}
-
-cmp -s "$ROOT/requirements.lock" "$ROOT/.venv/requirements.lock" || build_environment
+if ! cmp -s "$ROOT/requirements.lock" "$ROOT/.venv/requirements.lock"; then
+    PYTHON=$(find_python)
+    "$PYTHON" "$ROOT/scripts/build_environment.py" "$ROOT"
+fi
 export PATH="$ROOT/.venv/bin:$PATH"
