@@ -1,12 +1,16 @@
 import shutil
 import tempfile
+import time
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
+from tests.campaign.reliability import Trials
 from xai_utils.run import sources
+
+started, trials = time.time(), Trials()
 
 
 def small_network(dimensions, kind="functional", softmax=True, pooled=False):
@@ -88,3 +92,23 @@ def pytest_addoption(parser):
         action="store_true",
         help="fail, not skip, where the standard profile was not run with real tiles and weights",
     )
+
+
+def pytest_collection_modifyitems(config, items):
+    """The campaign is run when it is asked for, by its marker."""
+    campaign = {item: item.get_closest_marker("campaign") for item in items}
+    for item, marker in campaign.items():
+        if marker is not None:
+            item.user_properties.append(("campaign", marker.args[0]))
+    if "campaign" not in config.option.markexpr:
+        items[:] = [item for item in items if campaign[item] is None]
+
+
+def pytest_runtest_logreport(report):
+    trials.add(report)
+
+
+def pytest_sessionfinish(session):
+    """A whole campaign leaves its results in the documentation."""
+    if session.config.option.markexpr == "campaign" and not hasattr(session.config, "workerinput"):
+        trials.write(time.time() - started)
