@@ -13,6 +13,12 @@ REPORT = f"report/build/{PROFILE}"
 LOCK = f"{SOURCE}/requirements.lock"
 PACKAGE = sorted(glob(f"{SOURCE}/xai_utils/**/*.py", recursive=True))
 
+# A process that was killed says nothing itself.
+shell.prefix(
+    "trap 'if [ $? -gt 128 ]; then echo \"error: killed, perhaps for want of memory: $BASH_COMMAND; "
+    "the same command goes on from here\" >&2; fi' EXIT; "
+)
+
 # The jobs of the plan, by name; none before the tiles are found and the plan is made.
 JOBS = json.load(open(f"{RESULTS}/jobs.json")) if os.path.exists(f"{RESULTS}/jobs.json") else {}
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xai_utils.run.errors import UsageError
 
-class DataError(ValueError):
+
+class DataError(UsageError):
     """Data that cannot be used as they are; the message says what is wrong and what to do."""
 
 

@@ -23,6 +23,7 @@ from PIL import Image
 from xai_utils.data import DataError, Dataset, Samples, synthetic_tissue
 from xai_utils.data.download import fetch
 from xai_utils.data.synthetic_tissue import CLASSES, SIZE
+from xai_utils.run.errors import in_one_line
 from xai_utils.run.files import write
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -240,13 +241,11 @@ def main():
     parser.add_argument("output", type=Path)
     options = parser.parse_args()
     started = time.time()
-    try:
+    with in_one_line():
         path, source = find()
         data = load(path)
-    except DataError as error:
-        sys.exit(f"error: {error}")
-    facts = {"path": path, "source": source, "tiles": len(data.train) + len(data.test)}
-    write(options.output, json.dumps(facts | {"test_sha256": data.test.checksum()}, indent=1))
+        facts = {"path": path, "source": source, "tiles": len(data.train) + len(data.test)}
+        write(options.output, json.dumps(facts | {"test_sha256": data.test.checksum()}, indent=1))
     print(f"HMT: {facts['tiles']} tiles, {source}  {time.time() - started:.0f} s", file=sys.stderr)
 
 

@@ -21,6 +21,7 @@ from xai_utils.data.boxed import Boxed
 from xai_utils.data.download import fetch
 from xai_utils.data.hmt import DATA
 from xai_utils.data.photographs import open_picture
+from xai_utils.run.errors import in_one_line
 from xai_utils.run.files import file_sha256, write
 
 CLASSES = (
@@ -154,12 +155,10 @@ def main():
     parser.add_argument("output", type=Path)
     options = parser.parse_args()
     started = time.time()
-    try:
+    with in_one_line():
         path, source = find()
         number = "no" if source == "generated" else len(_listed(path, "test"))
-    except DataError as error:
-        sys.exit(f"error: {error}")
-    write(options.output, json.dumps({"path": path, "source": source}, indent=1))
+        write(options.output, json.dumps({"path": path, "source": source}, indent=1))
     print(f"VOC: {number} images, {source}  {time.time() - started:.0f} s", file=sys.stderr)
 
 

@@ -10,12 +10,13 @@ import keras
 import tensorflow as tf
 
 from xai_utils.networks.architectures import shallow_cnn, vgg7
+from xai_utils.run.errors import UsageError
 from xai_utils.run.files import REPOSITORY, whole, write
 
 WEIGHTS = REPOSITORY / "data" / "weights"
 
 
-class WeightsError(ValueError):
+class WeightsError(UsageError):
     """A weight file that cannot be used; the message says why and what to do."""
 
 

@@ -4,6 +4,9 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
+import shutil
+import socket
 import sys
 import uuid
 from pathlib import Path
@@ -31,12 +34,38 @@ def whole(path):
     network file system too; the last one stays. It keeps the suffixes, by which libraries go.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{uuid.uuid4().hex}-{path.name}")
+    partial = path.with_name(f"{partial_name()}-{path.name}")
     try:
         yield partial
         partial.rename(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def partial_name():
+    """The beginning of a name that is nobody else's, and says which process on which machine has it."""
+    return f"{_PARTIAL}{os.getpid()}-{uuid.uuid4().hex[:12]}"
+
+
+def remove_partial(paths):
+    """Remove those of the files and folders that a process of this machine left which is no more."""
+    for path in paths:
+        owner = re.match(rf"{re.escape(_PARTIAL)}(\d+)-", path.name)
+        if owner and not _is_alive(int(owner[1])):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+_PARTIAL = f"partial-{socket.gethostname()}-"
+
+
+def _is_alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True
 
 
 def write(path, text):

@@ -2,16 +2,16 @@
 
 import argparse
 import json
-import sys
 from itertools import combinations
 
 import pandas as pd
 
+from xai_utils.run.errors import UsageError, in_one_line
 from xai_utils.run.files import results, write
 from xai_utils.run.part import REPRODUCTION_COLUMNS, SCORE_COLUMNS
 
 
-class PartsError(ValueError):
+class PartsError(UsageError):
     """Parts that cannot be joined; the message names them and says what to do."""
 
 
@@ -85,10 +85,8 @@ def main():
     parser.add_argument("profile")
     parser.add_argument("notebooks", nargs="+")
     options = parser.parse_args()
-    try:
+    with in_one_line():
         join(options.profile, options.notebooks)
-    except PartsError as error:
-        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ import sys
 import time
 
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from xai_utils.run.errors import AGAIN, advice_in_words, in_one_line
 from xai_utils.run.files import REPOSITORY, profile_section, results, send_chatter_to, whole
 
 
@@ -48,14 +50,18 @@ def main():
     parser.add_argument("profile")
     options = parser.parse_args()
     os.environ["XAI_HEADLESS"] = "1"
-    send_chatter_to(results(options.profile) / "logs" / f"{options.notebook}.log")
     started = time.time()
-    try:
-        execute(options.notebook, options.profile)
-    except PapermillExecutionError as error:
-        if error.ename not in ("DataError", "WeightsError"):
-            print("\n".join(error.traceback), file=sys.stderr)
-        sys.exit(f"error: {options.notebook}: {error.evalue}")
+    with in_one_line(options.notebook):
+        send_chatter_to(results(options.profile) / "logs" / f"{options.notebook}.log")
+        try:
+            execute(options.notebook, options.profile)
+        except PapermillExecutionError as error:
+            message = advice_in_words(error.ename, error.evalue)
+            if message is None:
+                print("\n".join(error.traceback), file=sys.stderr)
+            sys.exit(f"error: {options.notebook}: {message or error.evalue}")
+        except DeadKernelError:
+            sys.exit(f"error: {options.notebook}: its kernel died, perhaps for want of memory: {AGAIN}")
     print(f"{options.notebook}  {time.time() - started:.0f} s", file=sys.stderr)
 
 

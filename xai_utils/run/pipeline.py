@@ -1,17 +1,29 @@
 """What ``run_all.sh`` runs: Snakemake on the ``Snakefile``, with one line a stage."""
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
-from xai_utils.run.files import REPOSITORY, output_root, results
+import psutil
+
+from xai_utils.run.errors import AGAIN, in_one_line
+from xai_utils.run.files import REPOSITORY, output_root, partial_name, remove_partial, results
 
 PROFILES = REPOSITORY / "profiles"
 QUIET = ("--quiet", "all")
+
+
+class Stopped(BaseException):
+    """A signal asks us to stop: Ctrl-C, or whoever ends processes here."""
 
 
 def main():
@@ -20,16 +32,69 @@ def main():
     if options.check_claims:  # of the run that is there: with other data, another run would begin
         checked = [sys.executable, "-P", "-m", "report.claims", options.profile]
         sys.exit(subprocess.run(checked, cwd=REPOSITORY).returncode)
-    root.mkdir(parents=True, exist_ok=True)
     if options.hmt_dir:
         is_path = options.hmt_dir != "synthetic"
         os.environ["XAI_HMT_DIR"] = os.path.abspath(options.hmt_dir) if is_path else "synthetic"
-    with open(root / ".run_all.lock", "w") as lock:
+    with _stopping(), in_one_line(), _alone(root), _temporary_folder(options):
+        sys.exit(_run(options, more, root))
+
+
+@contextlib.contextmanager
+def _stopping():
+    """End with one line and without a process left where a signal asks for it."""
+
+    def stop(number, _):
+        for known in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(known, signal.SIG_IGN)  # once is enough
+        raise Stopped(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    try:
+        yield
+    except Stopped as stopped:
+        number = signal.Signals(stopped.args[0])
+        print(f"error: stopped by {number.name}: {AGAIN}", file=sys.stderr)
+        sys.exit(128 + number)
+
+
+@contextlib.contextmanager
+def _alone(root):
+    """Be the only run at work in this folder. What those before it left when they were killed is removed."""
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / ".run_all.lock", "a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit(f"error: another run is at work in {root}: wait for it or stop it")
-        sys.exit(_run(options, more, root))
+        if lock.tell():  # whoever ends in any other way empties it
+            print("The last run here was killed: this one goes on from where it was", file=sys.stderr)
+        written = [root / "results", root / "figures", root / "report" / "build"]
+        remove_partial(path for folder in written for path in folder.rglob("partial-*"))
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        try:
+            yield
+        finally:
+            lock.truncate(0)
+
+
+@contextlib.contextmanager
+def _temporary_folder(options):
+    """What all processes of a run on this machine put aside is in one folder, which goes when they do, or with
+    the next run; on a cluster each node has its own."""
+    remove_partial(Path(tempfile.gettempdir()).glob("partial-*"))
+    if options.executor:
+        yield
+        return
+    folder = Path(tempfile.gettempdir()) / partial_name()
+    folder.mkdir()
+    os.environ |= {"TMPDIR": str(folder), "JUPYTER_RUNTIME_DIR": str(folder / "jupyter")}
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(options, more, root):
@@ -39,11 +104,12 @@ def _run(options, more, root):
     # Which jobs there are is known when the tiles are found; tiles that cannot be used are found
     # before anything is trained.
     plan = _snakemake(options, root, f"results/{options.profile}/jobs.json")
-    done = subprocess.run([*plan, "--cores", str(os.cpu_count()), *QUIET])
-    if not done.returncode:
-        done = subprocess.run([*_snakemake(options, root, "all"), *_where(options), *more])
-    if done.returncode:
-        return done.returncode
+    code = _call([*plan, "--cores", str(os.cpu_count()), *QUIET])
+    if not code:
+        everything = [*_snakemake(options, root, "all"), *_where(options), *more]
+        code = _call(everything, options.executor)
+    if code:
+        return code
     if more:  # what became of it, Snakemake has said
         return 0
     if report.exists() and report.stat().st_mtime_ns == before:
@@ -52,6 +118,38 @@ def _run(options, more, root):
         print(f"all  {time.time() - started:.0f} s", file=sys.stderr)
     _remind_of_stand_in(results(options.profile) / "hmt.json")
     return 0
+
+
+def _call(command, executor=None):
+    """Run Snakemake and return its exit code. Where we are stopped, so is all that it started.
+
+    On this machine everything is killed, for what was computed is kept and a half file never has its name.
+    Of jobs elsewhere only Snakemake knows: it takes them back when it is interrupted.
+    """
+    own = {} if executor else {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    running = subprocess.Popen(command, **own)
+    try:
+        return running.wait()
+    except Stopped:
+        if executor:
+            running.send_signal(signal.SIGINT)
+            running.wait()
+        _kill_children()
+        raise
+
+
+def _kill_children():
+    """Kill the processes that this one started, those that these started, and so on."""
+    found = set()
+    while new := set(psutil.Process().children(recursive=True)) - found:
+        for process in new:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()  # so that it starts no other meanwhile
+        found |= new
+    for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(found)
 
 
 def _snakemake(options, root, target):

@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 
+from xai_utils.run.errors import in_one_line
 from xai_utils.run.files import results, send_chatter_to, write
 from xai_utils.run.provenance import commit, processor, versions
 from xai_utils.run.store import digest
@@ -57,16 +58,12 @@ def main():
     what.add_argument("--do", metavar="NAME", help="the job to do")
     options = parser.parse_args()
     name = options.do or "plan"
-    send_chatter_to(results(options.profile) / "logs" / f"{name}.log")
-    try:
+    with in_one_line(name):
+        send_chatter_to(results(options.profile) / "logs" / f"{name}.log")
         if options.do:
             do(options.profile, options.do)
         else:
             write_down(options.profile, options.number)
-    except ValueError as error:
-        if type(error).__name__ not in ("DataError", "WeightsError"):
-            raise
-        sys.exit(f"error: {name}: {error}")
 
 
 if __name__ == "__main__":
