@@ -1,8 +1,8 @@
 """What a campaign found, as the table of ``docs/reliability.md``.
 
-A module of the campaign has ``pytestmark = pytest.mark.campaign("what its tests show")``. Each of its tests is one
-trial; one that makes many says so by ``record_property("trials", [tried, held])``, and names them otherwise than
-its module by ``record_property("row", "what they show")``.
+A module of the campaign has ``pytestmark = pytest.mark.campaign("what its tests show")``, a row of the table. Each of
+its tests is one trial, unless it makes several by the fixture ``record_trials``, or names another row by
+``record_property("row", "what it shows")``.
 """
 
 import re
@@ -23,18 +23,21 @@ class Trials:
 
     def add(self, report):
         about = dict(report.user_properties)
-        if "campaign" not in about or (report.when != "call" and not report.failed) or report.skipped:
+        if "campaign" not in about or report.skipped or (report.when != "call" and report.passed):
             return
-        tried, held = about.get("trials", [1, int(report.passed)])
-        row = self.rows.setdefault(about.get("row", about["campaign"]), [0, 0])
-        row[0] += tried
-        row[1] += held if report.passed else min(held, tried - 1)
+        several = [trial for name, trial in report.user_properties if name == "trial"]
+        for row, held in several or [(about.get("row", about["campaign"]), report.passed)]:
+            counts = self.rows.setdefault(row, [0, 0])
+            counts[0] += 1
+            counts[1] += held
 
     def table(self, seconds):
         lines = ["", "| what was tried | tried | held |", "| --- | ---: | ---: |"]
         lines += [f"| {row} | {tried} | {held} |" for row, (tried, held) in sorted(self.rows.items())]
         where = f"{processor()}, {_cores()} cores"
-        return "\n".join([*lines, "", f"At the commit {commit()}, on {where}, in {seconds / 60:.0f} minutes.", ""])
+        return "\n".join(
+            [*lines, "", f"At the commit {commit()}, on {where}, in {seconds / 60:.0f} minutes.", ""]
+        )
 
     def write(self, seconds):
         """Put the table in its page."""
