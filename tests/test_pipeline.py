@@ -18,6 +18,7 @@ import pytest
 from report import build
 from report.page import PREFIX
 from tests.report import built
+from tests.runs import QUICK, copy_of_tree, run_all, settings
 from xai_utils.attributions import METHODS
 from xai_utils.run.files import REPOSITORY
 from xai_utils.run.part import REPRODUCTION_COLUMNS, SCORE_COLUMNS
@@ -25,7 +26,6 @@ from xai_utils.run.part import REPRODUCTION_COLUMNS, SCORE_COLUMNS
 NAMES = [
     "values.json", "tables.json", "made_in.json", "scores.csv", "reproduction.csv", "run.json",
 ]  # fmt: skip
-QUICK = ("--profile", "quick", "--hmt-dir", "synthetic")
 ON_SHIPPED_NETWORKS = [
     f"results/quick/parts/{name}.json"
     for name in (
@@ -37,27 +37,6 @@ SLURM = (
     "--slurm-no-account", "--slurm-status-command", "squeue", "--latency-wait", "10",
     "--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "2",
 )  # fmt: skip
-
-
-def settings(output, source, **environment):
-    """An environment in which ``source``, a checkout, is run and writes to ``output``."""
-    own = {name: text for name, text in os.environ.items() if not name.startswith("XAI_")}
-    return own | {"XAI_OUTPUT": str(output), "PYTHONPATH": str(source)} | environment
-
-
-def run_all(output, *arguments, source=REPOSITORY, **environment):
-    """Start ``run_all.sh`` from another folder; returns the exit code and what it said.
-
-    What Snakemake plans in a dry run comes first.
-    """
-    done = subprocess.run(
-        [source / "run_all.sh", *arguments],
-        cwd="/",
-        env=settings(output, source, **environment),
-        capture_output=True,
-        text=True,
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -102,15 +81,7 @@ def test_a_folder_that_is_none_of_voc_is_one_line_before_anything_is_computed(tm
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     """A copy of the working tree, whose files a test may edit, with the environment of this one."""
-    copy = tmp_path_factory.mktemp("checkout")
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    files = subprocess.run(listed, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    for name in filter(None, files.stdout.splitlines()):
-        if (REPOSITORY / name).exists():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, copy / name)
-    (copy / ".venv").symlink_to(sys.prefix)
-    return copy
+    return copy_of_tree(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,10 @@ import pytest
 
 from xai_utils.run.files import REPOSITORY
 
+pytestmark = pytest.mark.campaign(
+    "Installations that were broken off, failed or began twice, and lost nothing"
+)
+
 LEFT = [".venv", ".venv.lock", "pyproject.toml", "requirements.lock", "scripts"]
 SMALL = ("setuptools", "tabulate", "lime")  # lime has no wheel
 
@@ -64,7 +68,6 @@ def left(root):
     return sorted(path.name for path in root.iterdir())
 
 
-@pytest.mark.slow
 def test_a_first_run_installs_what_is_locked_without_wheels_too(root):
     code, said = install(root)
     assert code == 0, said
@@ -72,7 +75,6 @@ def test_a_first_run_installs_what_is_locked_without_wheels_too(root):
     assert install(root) == (0, "")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("spoilt", ["a hash", "a package"])
 def test_an_installation_that_fails_leaves_the_environment_before(root, spoilt):
     (root / "requirements.lock").write_text(entries("setuptools", "tabulate"))
@@ -94,7 +96,6 @@ def test_an_installation_that_fails_leaves_the_environment_before(root, spoilt):
     assert install(root)[0] == 0 and has(root, "lime")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "point, how",
     [
@@ -127,7 +128,6 @@ def test_an_installation_that_is_stopped_loses_nothing(root, point, how):
     assert left(root) == LEFT
 
 
-@pytest.mark.slow
 def test_two_first_runs_at_once_install_once(root):
     said = [running.communicate()[1] for running in (start(root), start(root))]
     assert sum("installing the pinned packages" in text for text in said) == 1
@@ -135,7 +135,6 @@ def test_two_first_runs_at_once_install_once(root):
     assert install(root) == (0, "") and has(root, "lime")
 
 
-@pytest.mark.slow
 def test_a_lock_that_a_dead_process_left_keeps_nobody(root):
     (root / ".venv.lock").write_text("12345")
     assert install(root)[0] == 0
