@@ -15,8 +15,8 @@ PACKAGE = sorted(glob(f"{SOURCE}/xai_utils/**/*.py", recursive=True))
 
 # A process that was killed says nothing itself.
 shell.prefix(
-    "trap 'if [ $? -gt 128 ]; then echo \"error: killed, perhaps for want of memory: $BASH_COMMAND; "
-    "the same command goes on from here\" >&2; fi' EXIT; "
+    "trap 'if [ $? -gt 128 ]; then echo \"error: $BASH_COMMAND: killed, perhaps for want of memory: "
+    "the same command goes on from here\" >> ${{XAI_ERRORS:-/dev/stderr}}; fi' EXIT; "
 )
 
 # The jobs of the plan, by name; none before the tiles are found and the plan is made.

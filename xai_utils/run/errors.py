@@ -2,18 +2,21 @@
 
 import contextlib
 import errno
+import os
 import re
 import sys
 
 AGAIN = "the same command goes on from here"
+NO_MEMORY = f"there is not enough memory: free some, or give --cores 1; {AGAIN}"
 ADVICE = {
     errno.ENOSPC: f"the disk is full: make room; {AGAIN}",
     errno.EDQUOT: f"your quota of the disk is used up: make room; {AGAIN}",
     errno.EROFS: f"the disk is read-only: make it writable, or set XAI_OUTPUT to another folder; {AGAIN}",
     errno.EACCES: f"you may not read or write there: change that, or set XAI_OUTPUT to another folder; {AGAIN}",
+    errno.ENOMEM: NO_MEMORY,
     errno.ENOTDIR: "a file stands where a folder should: move it away, or set XAI_OUTPUT to another folder",
 }
-NO_MEMORY = f"there is not enough memory: free some, or give --cores 1; {AGAIN}"
+PIPE = "XAI_ERRORS"  # the variable that names where a run hears what went wrong in its processes
 
 
 class UsageError(ValueError):
@@ -32,7 +35,18 @@ def in_one_line(name=""):
             raise
     else:
         return
-    sys.exit(f"error: {name}: {message}" if name else f"error: {message}")
+    tell(f"error: {name}: {message}" if name else f"error: {message}")
+
+
+def tell(line):
+    """End the process with one line: by way of the run that it belongs to, where there is one, which says the
+    same thing of several processes once."""
+    try:
+        pipe = os.open(os.environ[PIPE], os.O_WRONLY | os.O_NONBLOCK)
+    except (KeyError, OSError):  # by itself, or that run is no more
+        sys.exit(line)
+    os.write(pipe, f"{line}\n".encode())
+    sys.exit(1)
 
 
 def advice(error):
@@ -47,7 +61,7 @@ def advice(error):
 
 def advice_in_words(kind, text):
     """As :func:`advice`, of an exception in another process: the name of its class, and its message."""
-    if kind in ("MemoryError", "ResourceExhaustedError"):
+    if re.search("MemoryError|ResourceExhausted|bad_alloc|allocate|failed to map", f"{kind} {text}"):
         return NO_MEMORY
     found = re.match(r"\[Errno (\d+)\]", text)
     if found:

@@ -9,7 +9,7 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from xai_utils.run.errors import AGAIN, advice_in_words, in_one_line
+from xai_utils.run.errors import AGAIN, advice_in_words, in_one_line, tell
 from xai_utils.run.files import REPOSITORY, profile_section, results, send_chatter_to, whole
 
 
@@ -59,9 +59,9 @@ def main():
             message = advice_in_words(error.ename, error.evalue)
             if message is None:
                 print("\n".join(error.traceback), file=sys.stderr)
-            sys.exit(f"error: {options.notebook}: {message or error.evalue}")
+            tell(f"error: {options.notebook}: {message or error.evalue}")
         except DeadKernelError:
-            sys.exit(f"error: {options.notebook}: its kernel died, perhaps for want of memory: {AGAIN}")
+            tell(f"error: {options.notebook}: its kernel died, perhaps for want of memory: {AGAIN}")
     print(f"{options.notebook}  {time.time() - started:.0f} s", file=sys.stderr)
 
 

@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import psutil
 
-from xai_utils.run.errors import AGAIN, in_one_line
+from xai_utils.run.errors import AGAIN, PIPE, in_one_line
 from xai_utils.run.files import REPOSITORY, output_root, partial_name, remove_partial, results
 
 PROFILES = REPOSITORY / "profiles"
@@ -35,8 +36,8 @@ def main():
     if options.hmt_dir:
         is_path = options.hmt_dir != "synthetic"
         os.environ["XAI_HMT_DIR"] = os.path.abspath(options.hmt_dir) if is_path else "synthetic"
-    with _stopping(), in_one_line(), _alone(root), _temporary_folder(options):
-        sys.exit(_run(options, more, root))
+    with _stopping(), in_one_line(), _alone(root), _temporary_folder(options) as folder:
+        sys.exit(_run(options, more, root, folder))
 
 
 @contextlib.contextmanager
@@ -83,32 +84,35 @@ def _alone(root):
 @contextlib.contextmanager
 def _temporary_folder(options):
     """What all processes of a run on this machine put aside is in one folder, which goes when they do, or with
-    the next run; on a cluster each node has its own."""
+    the next run; None on a cluster, where each node has its own."""
     remove_partial(Path(tempfile.gettempdir()).glob("partial-*"))
     if options.executor:
-        yield
+        yield None
         return
     folder = Path(tempfile.gettempdir()) / partial_name()
     folder.mkdir()
     os.environ |= {"TMPDIR": str(folder), "JUPYTER_RUNTIME_DIR": str(folder / "jupyter")}
     try:
-        yield
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(options, more, root):
+def _run(options, more, root, folder):
     started = time.time()
     report = root / "report" / "build" / options.profile / "report.html"
     before = report.stat().st_mtime_ns if report.exists() else None
     # Which jobs there are is known when the tiles are found; tiles that cannot be used are found
     # before anything is trained.
     plan = _snakemake(options, root, f"results/{options.profile}/jobs.json")
-    code = _call([*plan, "--cores", str(os.cpu_count()), *QUIET])
-    if not code:
-        everything = [*_snakemake(options, root, "all"), *_where(options), *more]
-        code = _call(everything, options.executor)
+    everything = [*_snakemake(options, root, "all"), *_where(options), *more]
+    with _heard(folder) as errors:
+        code = _call([*plan, "--cores", str(os.cpu_count()), *QUIET])
+        code = code or _call(everything, options.executor)
     if code:
+        if folder and not errors:  # Snakemake was told to be quiet
+            _try_disk(root)
+            print(f"error: Snakemake failed; its log is in {root}/.snakemake/log", file=sys.stderr)
         return code
     if more:  # what became of it, Snakemake has said
         return 0
@@ -118,6 +122,41 @@ def _run(options, more, root):
         print(f"all  {time.time() - started:.0f} s", file=sys.stderr)
     _remind_of_stand_in(results(options.profile) / "hmt.json")
     return 0
+
+
+def _try_disk(root):
+    """Raises OSError where nothing more can be written."""
+    with tempfile.TemporaryFile(dir=root) as probe:
+        probe.write(bytes(2**20))
+
+
+@contextlib.contextmanager
+def _heard(folder):
+    """The errors of all processes on this machine, each said once when it comes. They come through a pipe, for
+    which no disk is ever full."""
+    if not folder:
+        yield {}
+        return
+    path, errors = folder / "errors", {}
+    os.mkfifo(path)
+    os.environ[PIPE] = str(path)
+    pipe = os.fdopen(os.open(path, os.O_RDWR), "r")
+
+    def listen():
+        for line in iter(pipe.readline, "\n"):
+            reason = line.split(": ", 2)[-1]
+            if errors.setdefault(reason, line) is line:
+                print(line, end="", file=sys.stderr)
+
+    listening = threading.Thread(target=listen, daemon=True)
+    listening.start()
+    try:
+        yield errors
+    finally:
+        os.write(pipe.fileno(), b"\n")
+        listening.join()
+        pipe.close()
+        del os.environ[PIPE]
 
 
 def _call(command, executor=None):
