@@ -6,7 +6,6 @@ import sys
 import time
 
 import papermill
-from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from xai_utils.run.errors import AGAIN, advice_in_words, in_one_line, tell
@@ -60,7 +59,9 @@ def main():
             if message is None:
                 print("\n".join(error.traceback), file=sys.stderr)
             tell(f"error: {options.notebook}: {message or error.evalue}")
-        except DeadKernelError:
+        except RuntimeError as error:  # of several classes, where a kernel dies
+            if "ernel died" not in str(error):
+                raise
             tell(f"error: {options.notebook}: its kernel died, perhaps for want of memory: {AGAIN}")
     print(f"{options.notebook}  {time.time() - started:.0f} s", file=sys.stderr)
 
