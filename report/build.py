@@ -7,6 +7,7 @@ everything, to be mailed.
 """
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -24,7 +25,8 @@ from report.crate import write_crate
 from report.explorer import write_explorer
 from report.page import PREFIX, Page, placed, sections_of
 from report.walkthrough import write_walkthrough
-from xai_utils.run.files import output_root
+from xai_utils.run.errors import in_one_line
+from xai_utils.run.files import output_root, partial_name
 
 HERE = Path(__file__).resolve().parent
 KEPT = (".html", ".tex", ".pdf", ".log")
@@ -36,7 +38,7 @@ def build(profile, single_file=False):
     found = load(profile)
     target = output_root() / "report" / "build" / profile
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"partial-{profile}-") as place:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=partial_name()) as place:
         folder = Path(place) / "new"
         folder.mkdir()
         for file in (HERE / "refs.bib", TEMPLATES / "style.css"):
@@ -170,10 +172,12 @@ def main():
         "--single-file", action="store_true", help="add one page that holds everything, to be mailed"
     )
     started, asked = time.time(), parser.parse_args()
-    try:
-        target = build(asked.profile, asked.single_file)
-    except (ReportError, jinja2.TemplateError) as error:
-        sys.exit(f"error: {error}")
+    os.environ["LC_ALL"] = "C.UTF-8"  # elsewhere pandoc cannot read from a folder whose name is not ASCII
+    with in_one_line():
+        try:
+            target = build(asked.profile, asked.single_file)
+        except jinja2.TemplateError as error:
+            raise ReportError(str(error)) from error
     print(f"report  {time.time() - started:.0f} s  {target / 'report.html'}", file=sys.stderr)
 
 

@@ -9,6 +9,7 @@ import jinja2
 import nbformat
 import pypandoc
 
+from xai_utils.run.errors import UsageError
 from xai_utils.run.files import output_root
 from xai_utils.study.wording import chance, listed, printed
 
@@ -18,7 +19,7 @@ EMBEDDED = [*HTML, "--embed-resources", f"--css={TEMPLATES / 'style.css'}"]  # a
 MARKDOWN = "markdown+smart+link_attributes+table_attributes"
 
 
-class ReportError(Exception):
+class ReportError(UsageError):
     """A report that cannot be built; the message says what is missing."""
 
 
@@ -99,6 +100,8 @@ def tile(name):
 def pandoc(text, form, path, options, source=MARKDOWN):
     """Write ``text`` as a page of its own."""
     wide = "--columns=1000"  # a table with longer lines would get columns of equal width
-    pypandoc.convert_text(
-        text, form, source, outputfile=str(path), extra_args=["--standalone", wide, *options]
-    )
+    options = ["--standalone", wide, *options]
+    try:
+        pypandoc.convert_text(text, form, source, outputfile=str(path), extra_args=options)
+    except RuntimeError as error:
+        raise ReportError(f"{path.name} could not be made: {str(error).splitlines()[0]}") from error

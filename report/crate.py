@@ -5,7 +5,9 @@ out: ``ro-crate-metadata.json``, in the folder of the report, whose files it nam
 """
 
 import json
+import os
 import shutil
+import time
 from datetime import UTC, datetime
 
 from rocrate.model.contextentity import ContextEntity
@@ -58,7 +60,8 @@ def write_crate(found, folder):
 
 
 def _described(found, folder, profile):
-    crate, now = ROCrate(), datetime.now(UTC).isoformat(timespec="seconds")
+    seconds = float(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
+    crate, now = ROCrate(), datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
     crate.name = f"Visual interpretation of convolutional networks, profile {profile}"
     crate.description = (
         "Explanation maps of convolutional networks for MNIST-1D and HMT, their scores beside controls, and the "

@@ -2,5 +2,6 @@
 function Table(table)
   local caption = pandoc.utils.stringify(table.caption.long)
   local label = caption == "" and "Table" or caption
-  return pandoc.Div(table, {class = "scroll", tabindex = "0", role = "region", ["aria-label"] = label})
+  local ordered = {{"tabindex", "0"}, {"role", "region"}, {"aria-label", label}}  -- as a table they are in any order
+  return pandoc.Div(table, pandoc.Attr("", {"scroll"}, ordered))
 end

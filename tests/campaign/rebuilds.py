@@ -59,7 +59,7 @@ class Rebuild:
         if cores:
             os.sched_setaffinity(0, {min(cores)})
         try:
-            given = {"TMPDIR": str(self.temporary), **self.around}
+            given = {"TMPDIR": str(self.temporary), "SOURCE_DATE_EPOCH": "1764288000", **self.around}
             arguments = (*QUICK, "--cores", str(self.cores))
             return start(self.output, *arguments, source=self.source, **given)
         finally:
