@@ -172,7 +172,9 @@ def main():
         "--single-file", action="store_true", help="add one page that holds everything, to be mailed"
     )
     started, asked = time.time(), parser.parse_args()
-    os.environ["LC_ALL"] = "C.UTF-8"  # elsewhere pandoc cannot read from a folder whose name is not ASCII
+    os.environ["LC_ALL"] = (
+        "C.UTF-8"  # elsewhere pandoc cannot read from a folder whose name is not ASCII
+    )
     with in_one_line():
         try:
             target = build(asked.profile, asked.single_file)

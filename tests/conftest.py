@@ -1,6 +1,5 @@
 import shutil
 import tempfile
-import time
 
 import keras
 import numpy as np
@@ -10,7 +9,7 @@ from keras import layers
 from tests.campaign.reliability import Trials
 from xai_utils.run import sources
 
-started, trials = time.time(), Trials()
+trials = Trials()
 
 
 def small_network(dimensions, kind="functional", softmax=True, pooled=False):
@@ -109,6 +108,6 @@ def pytest_runtest_logreport(report):
 
 
 def pytest_sessionfinish(session):
-    """A whole campaign leaves its results in the documentation."""
+    """A campaign leaves its results in the documentation."""
     if session.config.option.markexpr == "campaign" and not hasattr(session.config, "workerinput"):
-        trials.write(time.time() - started)
+        trials.write()

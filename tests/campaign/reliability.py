@@ -5,8 +5,8 @@ its tests is one trial, unless it makes several by the fixture ``record_trials``
 ``record_property("row", "what it shows")``.
 """
 
+import os
 import re
-import subprocess
 from pathlib import Path
 
 from xai_utils.run.provenance import commit, processor
@@ -31,18 +31,16 @@ class Trials:
             counts[0] += 1
             counts[1] += held
 
-    def table(self, seconds):
-        lines = ["", "| what was tried | tried | held |", "| --- | ---: | ---: |"]
-        lines += [f"| {row} | {tried} | {held} |" for row, (tried, held) in sorted(self.rows.items())]
-        where = f"{processor()}, {_cores()} cores"
-        return "\n".join(
-            [*lines, "", f"At the commit {commit()}, on {where}, in {seconds / 60:.0f} minutes.", ""]
-        )
-
-    def write(self, seconds):
-        """Put the table in its page."""
-        PAGE.write_text(TABLE.sub(lambda _: self.table(seconds), PAGE.read_text()))
-
-
-def _cores():
-    return subprocess.run(["nproc"], capture_output=True, text=True).stdout.strip()
+    def write(self):
+        """Put the table in its page. Rows of what was not tried now stay."""
+        page = PAGE.read_text()
+        rows = dict(re.findall(r"^\| ([^|]+) \| (\d.*)$", TABLE.search(page)[0], re.M))
+        where = f"{commit()} | {processor()}, {os.cpu_count()} cores |"
+        rows |= {row: f"{tried} | {held} | {where}" for row, (tried, held) in self.rows.items()}
+        lines = [
+            "",
+            "| what was tried | tried | held | at the commit | on |",
+            "| --- | ---: | ---: | --- | --- |",
+        ]
+        lines += [f"| {row} | {found}" for row, found in sorted(rows.items())]
+        PAGE.write_text(TABLE.sub(lambda _: "\n".join([*lines, "", ""]), page))
