@@ -1,7 +1,12 @@
 """What the pages of the report share: what a run left behind, and the words to print it with."""
 
+import base64
+import hashlib
 import json
+import os
 import re
+import string
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +22,13 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 HTML = ["--mathml", "-Vdocument-css=false", f"--lua-filter={TEMPLATES / 'scroll.lua'}"]
 EMBEDDED = [*HTML, "--embed-resources", f"--css={TEMPLATES / 'style.css'}"]  # a page of one file
 MARKDOWN = "markdown+smart+link_attributes+table_attributes"
+# Of a page that loads nothing from elsewhere and runs nothing: its styles are a file beside it, or known by hash.
+POLICY = (
+    "default-src 'none'; img-src 'self' data:; style-src 'self' {}; base-uri 'none'; form-action 'none'"
+)
+# Characters that nobody sees, that turn the text behind them around, or that are none.
+UNSEEN = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+MARKS = re.escape(string.punctuation.replace("'", ""))  # Markdown may read a meaning in any of these
 
 
 class ReportError(UsageError):
@@ -49,10 +61,41 @@ def split_at_headings(notebook):
     return nbformat.from_dict(notebook | {"cells": cells})
 
 
+def ended(found):
+    """When a run ended, in seconds since 1970: by ``SOURCE_DATE_EPOCH``, else when its last notebook did."""
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return int(given)
+    papermill = [notebook.metadata.get("papermill", {}) for notebook in found.notebooks.values()]
+    ends = [datetime.fromisoformat(about["end_time"]) for about in papermill if "end_time" in about]
+    return int(max(ends).timestamp()) if ends else 0  # where all was done by hand
+
+
 def value_of(found, key):
+    """A value of the run; a text, or the texts of a list, as Markdown that shows them."""
     if key not in found.values:
         raise ReportError(f"the value {key!r} is asked for, and no notebook recorded it")
-    return found.values[key]
+    return _texts_escaped(found.values[key])
+
+
+def _texts_escaped(value):
+    if isinstance(value, list):
+        return [_texts_escaped(own) for own in value]
+    return escaped(value) if isinstance(value, str) else value
+
+
+def plain(text):
+    """A text in one line, of characters that stay in their places: names of files may hold any."""
+    return UNSEEN.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.splitlines()))
+
+
+def escaped(text):
+    """Markdown that shows a text as it is, whatever stands in it."""
+    return re.sub(f"[{MARKS}]", r"\\\g<0>", plain(text))
+
+
+def unescaped(markdown):
+    """The text that Markdown shows in which nothing is marked."""
+    return re.sub(rf"\\([{MARKS}])", r"\1", markdown)
 
 
 def cell_that_made(found, name):
@@ -86,7 +129,8 @@ def environment(loader=None):
         "pvalue": chance,
         "count": lambda number: f"{number:,}",
         "listed": listed,
-        "tile": tile,
+        "tile": lambda name: escaped(tile(unescaped(name))),
+        "text": escaped,
     }
     return made
 
@@ -99,9 +143,24 @@ def tile(name):
 
 def pandoc(text, form, path, options, source=MARKDOWN):
     """Write ``text`` as a page of its own."""
-    wide = "--columns=1000"  # a table with longer lines would get columns of equal width
+    wide = "--columns=100000"  # a table with longer lines would get columns of equal width
     options = ["--standalone", wide, *options]
     try:
         pypandoc.convert_text(text, form, source, outputfile=str(path), extra_args=options)
     except RuntimeError as error:
         raise ReportError(f"{path.name} could not be made: {str(error).splitlines()[0]}") from error
+    if form == "html5":
+        path.write_text(guarded(path.read_text()))
+
+
+def guarded(page):
+    """A page of pandoc under the policy, which allows no attributes of style: tables are aligned by classes."""
+    page = re.sub(r'(<t[rhd]\b[^>]*) style="text-align: (left|center|right);"', r'\1 class="\2"', page)
+    styles = sorted(set(re.findall(r"<style[^>]*>(.*?)</style>", page, flags=re.S)))
+    policy = POLICY.format(" ".join(f"'sha256-{_sha256(style)}'" for style in styles))
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}" />'
+    return page.replace("<head>", f"<head>\n  {meta}", 1)
+
+
+def _sha256(text):
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

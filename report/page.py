@@ -1,12 +1,13 @@
 """What the Markdown of the report and of its supplement can call, for one output format."""
 
+import html
 import json
 import re
 from typing import NamedTuple
 
 from PIL import Image
 
-from report.common import ReportError, cell_that_made, value_of
+from report.common import ReportError, cell_that_made, escaped, unescaped, value_of
 from xai_utils.run.part import SAVED_WITH
 from xai_utils.study.wording import printed
 
@@ -23,6 +24,17 @@ FLOAT = re.compile(
     re.S | re.M,
 )
 CSS_PIXELS = 96  # an inch on the screen
+LATEX = {mark: rf"\{mark}" for mark in "&%#_${}"} | {  # what stands for a mark; "<" twice would be a quotation mark
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "`": r"\textasciigrave{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "→": r"$\rightarrow$",
+    "−": "$-$",
+    "×": r"$\times$",
+}
 
 
 class Place(NamedTuple):
@@ -43,7 +55,8 @@ class Page:
 
     ``found`` is what the run left; ``places`` ``{name: Place}`` are what is numbered on the way, ``known``
     what a pass before has numbered in all documents. Figures and tables start with an empty line: Jinja
-    swallows the one after a block, and Markdown knows no table without it.
+    swallows the one after a block, and Markdown knows no table without it. Captions and headings are
+    Markdown in which nothing is marked, so that they are a text in every format.
     """
 
     def __init__(self, form, document, folder, found, places, known):
@@ -54,7 +67,7 @@ class Page:
     def value(self, key):
         """A value of the run; in a sentence a p-value is not broken across lines."""
         found = value_of(self.found, key)
-        return re.sub(r"\bp ([<=]) ", "p\u00a0\\1\u00a0", found) if isinstance(found, str) else found
+        return re.sub(r"\bp (\\[<=]) ", "p\u00a0\\1\u00a0", found) if isinstance(found, str) else found
 
     def ref(self, name):
         """A link to a figure, a table or a section of the supplement, wherever it stands: ``Fig. 3``."""
@@ -94,7 +107,7 @@ class Page:
     def _picture(self, file, caption):
         """An image that is loaded when it comes into view; its size keeps the place until then."""
         width, height = _size(self.folder / file)
-        alt = caption.split(". ")[0].replace('"', "&quot;")
+        alt = html.escape(unescaped(caption).split(". ")[0], quote=True)
         return f'<img src="{file}" alt="{alt}" width="{width}" height="{height}" loading="lazy">'
 
     def _sources(self, name):
@@ -194,7 +207,7 @@ def _cell(value, column):
     if value is None:
         return "undefined"
     if isinstance(column, str):
-        return str(value)
+        return escaped(str(value))
     if column[1] == "cite":
         return f"[@{value}]" if value else ""
     return printed(value, column[1])
@@ -244,7 +257,7 @@ def _typst_figure(name, files, caption, wide):
     width = "100%" if wide else "65%"
     body = f"block(width: {width}, grid(columns: {columns}, gutter: 4pt, {pictures}))"
     return _raw(
-        "typst", [f"#figure({body}, caption: {json.dumps(caption, ensure_ascii=False)}) <{name}>"]
+        "typst", [f"#figure({body}, caption: {json.dumps(unescaped(caption), ensure_ascii=False)}) <{name}>"]
     )
 
 
@@ -271,7 +284,7 @@ def _raw(form, lines):
     return "\n".join([f"```{{={form}}}", *lines, "```", ""])
 
 
-def _escape_latex(text):
-    for mark in "&%#_$":
-        text = text.replace(mark, "\\" + mark)
-    return text.replace("→", r"$\rightarrow$").replace("−", "$-$").replace("×", r"$\times$")
+def _escape_latex(markdown):
+    """Markdown in which nothing is marked, as LaTeX."""
+    text = unescaped(markdown).translate(str.maketrans(LATEX))
+    return re.sub("-(?=-)", "-{}", text)  # else a dash

@@ -122,7 +122,7 @@ def test_a_truncated_tile_is_named(folder):
 def test_a_tile_of_another_size_is_named(folder):
     file = next((folder / "06_MUCOSA").iterdir())
     Image.new("RGB", (151, 150)).save(file)
-    with pytest.raises(DataError, match="is 150×151 pixels, not 150×150"):
+    with pytest.raises(DataError, match="has 151×150 pixels, not 150×150"):
         hmt.load(folder)
 
 

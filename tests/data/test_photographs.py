@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from xai_utils.data import DataError, photographs
+from xai_utils.data.pictures import open_picture
 
 IDENTIFIERS = ("n01440764", "n02133161")
 
@@ -48,14 +49,14 @@ def test_a_picture_that_was_taken_upright_is_turned(tmp_path):
     image, about = stripes(40, 20), Image.Exif()
     about[0x0112] = 6  # to be turned by a quarter
     image.save(tmp_path / "a.jpg", exif=about)
-    assert photographs.open_picture(tmp_path / "a.jpg").size == (20, 40)
+    assert open_picture(tmp_path / "a.jpg").size == (20, 40)
 
 
 def test_a_picture_with_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     stripes(40, 30).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(DataError, match="too many pixels"):
-        photographs.open_picture(tmp_path / "a.png")
+        open_picture(tmp_path / "a.png")
 
 
 def test_what_cannot_be_used_is_named(folder):

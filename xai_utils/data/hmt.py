@@ -8,7 +8,6 @@ none of them to be had, synthetic tissue stands in, and everything that shows it
 import argparse
 import csv
 import hashlib
-import io
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from PIL import Image
 
 from xai_utils.data import DataError, Dataset, Samples, synthetic_tissue
 from xai_utils.data.download import fetch
+from xai_utils.data.pictures import check_file, open_picture
 from xai_utils.data.synthetic_tissue import CLASSES, SIZE
 from xai_utils.run.errors import in_one_line
 from xai_utils.run.files import write
@@ -67,7 +67,7 @@ def find(hmt_dir=None):
     if asked == "synthetic":
         return "synthetic", "synthetic"
     if asked:
-        path = (DATA.parent / asked).resolve()
+        path = Path(os.path.abspath(DATA.parent / asked))
         if not path.exists():
             raise DataError(f"{path} does not exist: correct --hmt-dir or XAI_HMT_DIR")
         return str(path), "zenodo" if path == CACHED else "local"
@@ -187,7 +187,7 @@ def _read_tiles(path, rows):
     tiles = np.empty((len(rows), SIZE, SIZE, 3), np.uint8)
     for index, row in enumerate(rows):
         name = files[row["class"], _stem(row["file"])]
-        tiles[index] = _decode(read(name), name)
+        tiles[index] = np.asarray(open_picture(name, (SIZE, SIZE), read(name)))
     return tiles, [hashlib.sha256(tile.tobytes()).hexdigest() for tile in tiles]
 
 
@@ -200,7 +200,7 @@ def _folder_files(path):
                 f"class folders {CLASSES[0]} to {CLASSES[-1]}"
             )
     files = {(name, _stem(file.name)): file for name in CLASSES for file in (path / name).iterdir()}
-    return files, lambda file: file.read_bytes()
+    return files, lambda file: check_file(file).read_bytes()
 
 
 def _archive_files(path):
@@ -216,18 +216,6 @@ def _archive_files(path):
     members = [name.split("/") for name in archive.namelist() if not name.endswith("/")]
     files = {(parts[-2], _stem(parts[-1])): "/".join(parts) for parts in members if len(parts) > 1}
     return files, archive.read
-
-
-def _decode(content, name):
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            tile = np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError) as error:
-        raise DataError(f"{name} cannot be read ({error}): replace this tile") from error
-    if tile.shape != (SIZE, SIZE, 3):
-        height, width = tile.shape[:2]
-        raise DataError(f"{name} is {height}×{width} pixels, not {SIZE}×{SIZE}: replace this tile")
-    return tile
 
 
 def _stem(file_name):

@@ -4,13 +4,13 @@ The photographs come from the folder ``XAI_PHOTOS``; where that is not set, gene
 """
 
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from xai_utils.data import DataError, Samples
+from xai_utils.data.pictures import open_picture
 from xai_utils.run.files import REPOSITORY
 
 SIDE, SIZE = 256, 224  # pixels: the shorter side, and the square cut from the middle
@@ -24,7 +24,7 @@ def find(asked=None):
     asked = str(asked or os.environ.get("XAI_PHOTOS", ""))
     if asked in ("", "synthetic"):
         return "generated", "generated"
-    path = (REPOSITORY / asked).resolve()
+    path = Path(os.path.abspath(REPOSITORY / asked))
     if not path.is_dir():
         raise DataError(f"There is no folder {path}: correct XAI_PHOTOS")
     return str(path), "local"
@@ -60,24 +60,6 @@ def read_folder(folder, size, count=None):
         raise DataError(f"There is no picture in {folder}")
     images = [_middle(open_picture(file), size) for file in files[:count]]
     return np.stack(images), np.array([file.stem for file in files[:count]])
-
-
-def open_picture(path, size=None):
-    """A picture as it is to be seen, three channels of 8 bits; of ``size`` (width, height) if given.
-
-    Raises :class:`DataError` for a file that is no picture, or whose size is another one or dangerous.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if size is not None and image.size != size:
-                    raise DataError(f"{path} has {image.size} pixels, not {size}, as is said of it")
-                return ImageOps.exif_transpose(image).convert("RGB")
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path} has too many pixels to be opened: take it away") from error
-    except (OSError, SyntaxError) as error:
-        raise DataError(f"{path} cannot be read ({error}): replace this picture") from error
 
 
 def _is_picture(file):

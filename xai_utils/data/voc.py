@@ -20,7 +20,7 @@ from xai_utils.data import DataError
 from xai_utils.data.boxed import Boxed
 from xai_utils.data.download import fetch
 from xai_utils.data.hmt import DATA
-from xai_utils.data.photographs import open_picture
+from xai_utils.data.pictures import check_file, open_picture
 from xai_utils.run.errors import in_one_line
 from xai_utils.run.files import file_sha256, write
 
@@ -53,7 +53,7 @@ def find(asked=None):
     if asked == "synthetic":
         return "generated", "generated"
     if asked:
-        path = (DATA.parent / asked).resolve()
+        path = Path(os.path.abspath(DATA.parent / asked))
         places = (path, path / "VOC2007", path / "VOCdevkit" / "VOC2007")
         found = [place for place in places if (place / "ImageSets" / "Main").is_dir()]
         if not found:
@@ -113,7 +113,12 @@ def _listed(path, part):
     file = Path(path) / "ImageSets" / "Main" / f"{part}.txt"
     if not file.is_file():
         raise DataError(f"There is no {file}: this part of VOC is not here")
-    names = [line.split()[0] for line in file.read_text().splitlines() if line.strip()]
+    try:
+        names = [line.split()[0] for line in check_file(file).read_text().splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is no text: replace it") from error
+    if strange := [name for name in names if Path(name).name != name]:
+        raise DataError(f"{file} names {strange[0]}, which is no name of an image: replace it")
     if not names:
         raise DataError(f"{file} names no image")
     return names
@@ -123,18 +128,20 @@ def _read(path, name):
     """An image, its boxes ``(k, 4)`` and their classes ``(k,)``."""
     file = path / "Annotations" / f"{name}.xml"
     try:
-        about = ElementTree.parse(file).getroot()
+        about = ElementTree.parse(check_file(file)).getroot()
         given = about.find("size")
         size = (
             None if given is None else tuple(int(given.find(side).text) for side in ("width", "height"))
         )
         objects = [_object(one) for one in about.findall("object")]
-    except (OSError, ElementTree.ParseError, AttributeError, ValueError) as error:
+    except DataError:
+        raise
+    except (OSError, ElementTree.ParseError, AttributeError, ValueError, LookupError) as error:
         raise DataError(f"{file} cannot be used ({error}): replace it") from error
     image = open_picture(path / "JPEGImages" / f"{name}.jpg", size)
     boxes = np.array([box for _, box in objects]).reshape(-1, 4)
     low, high = boxes[:, :2], boxes[:, 2:]
-    if not objects or (low < 0).any() or (high > image.size).any() or (low >= high).any():
+    if not objects or not ((low >= 0) & (high <= image.size) & (low < high)).all():
         raise DataError(f"{file} has no object, or a box outside of its image: replace it")
     squeezed = np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
     return squeezed, boxes * SIZE / np.tile(image.size, 2), np.array([label for label, _ in objects])
