@@ -20,7 +20,7 @@ import jinja2
 import typst
 
 from report import claims
-from report.common import EMBEDDED, HTML, TEMPLATES, ReportError, environment, load, pandoc
+from report.common import EMBEDDED, HTML, TEMPLATES, ReportError, ended, environment, load, pandoc
 from report.crate import write_crate
 from report.explorer import write_explorer
 from report.page import PREFIX, Page, placed, sections_of
@@ -31,11 +31,14 @@ from xai_utils.run.files import output_root, partial_name
 HERE = Path(__file__).resolve().parent
 KEPT = (".html", ".tex", ".pdf", ".log")
 CONTENTS = ["--toc", "--toc-depth=2", "--number-sections"]
+# TeX starts no other program, and reads and writes no file but by its place in this folder or in TeX's own.
+CONFINED = {"openin_any": "p", "openout_any": "p"}
 
 
 def build(profile, single_file=False):
     """Build everything in a folder of its own, then put it in the place of the last."""
     found = load(profile)
+    epoch = ended(found)  # what is built again carries no other time
     target = output_root() / "report" / "build" / profile
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=partial_name()) as place:
@@ -46,7 +49,7 @@ def build(profile, single_file=False):
         copy_figures(output_root() / "figures" / profile, found.notebooks, folder)
         texts, places = fill(found, "html", folder)
         write_html(texts, folder)
-        write_pdf(*(fill(found, form, folder)[0] for form in ("latex", "typst")), folder)
+        write_pdf(*(fill(found, form, folder)[0] for form in ("latex", "typst")), folder, epoch)
         if single_file:
             write_single_file(fill(found, "single", folder)[0], folder)
         for file in (file for name in PREFIX for file in folder.glob(f"{name}.*")):
@@ -54,7 +57,7 @@ def build(profile, single_file=False):
                 file.unlink()
         write_walkthrough(found, folder / "walkthrough", places)
         write_explorer(found, folder / "explorer")
-        write_crate(found, folder)
+        write_crate(found, folder, epoch)
         if target.exists():
             target.rename(Path(place) / "old")
         folder.rename(target)
@@ -126,31 +129,36 @@ def write_single_file(texts, folder):
     pandoc(text, "html5", folder / "single_file.html", options)
 
 
-def write_pdf(latex, typst_texts, folder):
+def write_pdf(latex, typst_texts, folder, epoch):
     """LaTeX of both documents, and their PDF through it where it is installed; Typst, when it is not, is
-    said to the reader."""
+    said to the reader. The time in the PDF is ``epoch``, in seconds since 1970."""
     for document, text in latex.items():
         options = [f"--template={TEMPLATES / 'ieee.tex'}", "--natbib", f"-V{document}"]
         pandoc(text, "latex", folder / f"{document}.tex", options)
     if not has_tex():
         print("LaTeX is not installed: the PDF is made with Typst", file=sys.stderr)
     for document, text in typst_texts.items():
-        (_latex_pdf if has_tex() else _typst_pdf)(document, text, folder)
+        (_latex_pdf if has_tex() else _typst_pdf)(document, text, folder, epoch)
 
 
-def _latex_pdf(document, _, folder):
-    command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", f"{document}.tex"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+def _latex_pdf(document, _, folder, epoch):
+    options = ["-norc", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape"]
+    time_of = {"SOURCE_DATE_EPOCH": str(epoch), "FORCE_SOURCE_DATE": "1"}
+    done = subprocess.run(
+        ["latexmk", *options, f"{document}.tex"], cwd=folder, capture_output=True, text=True,
+        errors="replace", env={**os.environ, **CONFINED, **time_of},
+    )  # fmt: skip
     if done.returncode:
         kept = shutil.copy(folder / f"{document}.log", folder.parents[1] / "failed.log")
         raise ReportError(f"LaTeX failed; its log is {kept}")
 
 
-def _typst_pdf(document, text, folder):
+def _typst_pdf(document, text, folder, epoch):
     options = ["-Vfontsize=10pt", "-Vpapersize=a4", "--number-sections", *_citeproc(folder)]
     numbered = f'#set figure(numbering: n => "{PREFIX[document]}" + str(n))'
     pandoc(text, "typst", folder / f"{document}.typ", [*options, f"-Vheader-includes={numbered}"])
-    typst.compile(folder / f"{document}.typ", output=folder / f"{document}.pdf", root=folder)
+    source, made = (folder / f"{document}.{suffix}" for suffix in ("typ", "pdf"))
+    typst.compile(source, output=made, root=folder, timestamp=epoch)
 
 
 def has_tex():

@@ -159,7 +159,8 @@ def guarded(page):
     styles = sorted(set(re.findall(r"<style[^>]*>(.*?)</style>", page, flags=re.S)))
     policy = POLICY.format(" ".join(f"'sha256-{_sha256(style)}'" for style in styles))
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}" />'
-    return page.replace("<head>", f"<head>\n  {meta}", 1)
+    charset = '<meta charset="utf-8" />'  # comes first, within the bytes that a browser searches for it
+    return page.replace(charset, f"{charset}\n  {meta}", 1)
 
 
 def _sha256(text):

@@ -5,9 +5,7 @@ out: ``ro-crate-metadata.json``, in the folder of the report, whose files it nam
 """
 
 import json
-import os
 import shutil
-import time
 from datetime import UTC, datetime
 
 from rocrate.model.contextentity import ContextEntity
@@ -46,8 +44,8 @@ PAGES = {
 }
 
 
-def write_crate(found, folder):
-    """Write the metadata, and copy beside the report what they name and it lacks."""
+def write_crate(found, folder, epoch):
+    """Write the metadata, and copy beside the report what they name and it lacks; the run ended at ``epoch``."""
     profile = found.run["profile"]
     workflow = folder / "workflow"
     workflow.mkdir()
@@ -55,20 +53,20 @@ def write_crate(found, folder):
     shutil.copy(REPOSITORY / "profiles" / f"{profile}.yaml", workflow)
     for name in ("values.json", "run.json"):
         shutil.copy(found.folder / name, folder)
-    crate = _described(found, folder, profile)
+    ended = datetime.fromtimestamp(epoch, UTC).isoformat(timespec="seconds")
+    crate = _described(found, folder, profile, ended)
     write(folder / "ro-crate-metadata.json", json.dumps(crate.metadata.generate(), indent=1) + "\n")
 
 
-def _described(found, folder, profile):
-    seconds = float(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
-    crate, now = ROCrate(), datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+def _described(found, folder, profile, ended):
+    crate = ROCrate()
     crate.name = f"Visual interpretation of convolutional networks, profile {profile}"
     crate.description = (
         "Explanation maps of convolutional networks for MNIST-1D and HMT, their scores beside controls, and the "
         f"report on them: a run of the profile {profile} at the commit {found.run['commit']}."
     )
     crate.license = _context(crate, LICENSE, "CreativeWork", "MIT License", description="MIT License")
-    crate.datePublished = now
+    crate.datePublished = ended
     authors = _context(crate, "#contributors", "Organization", "The contributors")
     crate.root_dataset["author"] = crate.root_dataset["publisher"] = authors
     named = [
@@ -100,7 +98,7 @@ def _described(found, folder, profile):
         properties={
             "name": f"A run of the profile {profile}",
             "description": f"On {', '.join(found.run['processors'])}, at the commit {found.run['commit']}",
-            "endTime": now,
+            "endTime": ended,
             "actionStatus": "http://schema.org/CompletedActionStatus",
         },
     )

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 
-from report.common import ReportError
+from report.common import ReportError, plain
 from report.network import page_layers
 from xai_utils.metrics.faithfulness import blurred, tie_order
 from xai_utils.study.plots import POSITIVE_MAP, SIGNED_MAP
@@ -320,18 +320,18 @@ def named(table):
 
 
 def script_of(value):
-    """A value as JavaScript: as JSON, and bytes as :func:`text_of` has them."""
+    """A value as JavaScript: as JSON, texts in one line, and bytes as :func:`text_of` has them."""
     if isinstance(value, bytes):
         return f'"{text_of(value)}"'
     if isinstance(value, dict):
         return (
             "{"
-            + ",".join(f"{json.dumps(str(name))}:{script_of(own)}" for name, own in value.items())
+            + ",".join(f"{script_of(str(name))}:{script_of(own)}" for name, own in value.items())
             + "}"
         )
     if isinstance(value, list):
         return "[" + ",".join(map(script_of, value)) + "]"
-    return json.dumps(value, allow_nan=False)
+    return json.dumps(plain(value) if isinstance(value, str) else value, allow_nan=False)
 
 
 def write_script(path, name, content):

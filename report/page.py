@@ -107,7 +107,7 @@ class Page:
     def _picture(self, file, caption):
         """An image that is loaded when it comes into view; its size keeps the place until then."""
         width, height = _size(self.folder / file)
-        alt = html.escape(unescaped(caption).split(". ")[0], quote=True)
+        alt = html.escape(unescaped(caption).split(". ")[0])
         return f'<img src="{file}" alt="{alt}" width="{width}" height="{height}" loading="lazy">'
 
     def _sources(self, name):

@@ -10,7 +10,7 @@ import sys
 from xai_utils.run.files import REPOSITORY
 
 QUICK = ("--profile", "quick", "--hmt-dir", "synthetic")
-NO_RESULT = ("seconds", "jobs", "sha256")  # in what a run records of itself
+NO_RESULT = ("seconds", "jobs", "checksum")  # in what a run records of itself
 
 
 def copy_of_tree(folder):

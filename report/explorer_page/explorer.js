@@ -46,8 +46,8 @@ const explorer = (() => {
   /* The address ends in #dataset/sample. */
   function followAddress() {
     const [asked, encoded = ""] = location.hash.slice(1).split("/");
-    const own = index.datasets[asked];
-    const named = own?.samples.map(([name]) => name).find((name) => encodeURIComponent(name) === encoded);
+    const own = Object.hasOwn(index.datasets, asked) && index.datasets[asked];
+    const named = own && own.samples.map(([name]) => name).find((name) => encodeURIComponent(name) === encoded);
     const known = own ? asked : Object.keys(index.datasets)[0];
     if (dataset === known && chosen && chosen[0] === named) return;
     get("dataset").value = known;

@@ -7,8 +7,8 @@ from itertools import combinations
 import pandas as pd
 
 from xai_utils.run.errors import UsageError, in_one_line
-from xai_utils.run.files import results, write
-from xai_utils.run.part import REPRODUCTION_COLUMNS, SCORE_COLUMNS
+from xai_utils.run.files import file_sha256, results, write
+from xai_utils.run.part import BESIDE, REPRODUCTION_COLUMNS, SCORE_COLUMNS, checksum
 
 
 class PartsError(UsageError):
@@ -22,7 +22,7 @@ def join(profile, notebooks):
     than others, and ValueError where two record the same value.
     """
     folder = results(profile)
-    parts = {name: json.loads((folder / "parts" / f"{name}.json").read_text()) for name in notebooks}
+    parts = {name: _read(folder / "parts", name, profile) for name in notebooks}
     for first, second in combinations(parts, 2):
         _refuse_unlike(first, second, parts, profile)
     for name in ("values", "tables", "made_in"):
@@ -38,6 +38,24 @@ def join(profile, notebooks):
         rows = pd.concat(frames) if frames else pd.DataFrame(columns=list(columns))
         write(folder / f"{name}.csv", rows.to_csv(index=False, float_format="%.6g"))
     write(folder / "run.json", json.dumps(_run_facts(profile, parts), indent=1))
+
+
+def _read(folder, name, profile):
+    """A part as its notebook wrote it; refused where one of its files was changed since."""
+    path = folder / f"{name}.json"
+    try:
+        part = json.loads(path.read_text(encoding="utf-8"))
+        found = {suffix: file_sha256(folder / f"{name}{suffix}") for suffix in BESIDE}
+        changed = [f"{name}{suffix}" for suffix in BESIDE if found[suffix] != part["files"][suffix]]
+        changed += [path.name] * (checksum(part) != part["checksum"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        changed = [path.name]
+    if changed:
+        raise PartsError(
+            f"{folder}/{changed[0]} is not as its notebook wrote it: delete {path}, and run ./run_all.sh "
+            f"--profile {profile}"
+        )
+    return part
 
 
 def _refuse_unlike(first, second, parts, profile):

@@ -19,7 +19,15 @@ import pandas as pd
 from IPython import get_ipython
 
 from xai_utils.run.figure_data import drawn, shows_pictures
-from xai_utils.run.files import REPOSITORY, output_root, profile_section, results, whole, write
+from xai_utils.run.files import (
+    REPOSITORY,
+    file_sha256,
+    output_root,
+    profile_section,
+    results,
+    whole,
+    write,
+)
 from xai_utils.run.provenance import commit, processor, versions
 from xai_utils.run.sources import imported
 
@@ -37,6 +45,15 @@ SAVED_WITH = {  # the same figure gives the same file
     ".svg": {"metadata": {"Date": None}},
     ".webp": {"dpi": 200, "pil_kwargs": {"quality": 90}},
 }
+
+
+BESIDE = ("_scores.csv", "_reproduction.csv", "_samples.npz")  # the files of a part, beside its JSON
+
+
+def checksum(part):
+    """The SHA-256 of all that the JSON of a part says, but for this."""
+    said = {name: own for name, own in part.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 class Run:
@@ -161,7 +178,10 @@ class Run:
             np.savez(partial, **self.handed_on)
         part["provenance"] = self._made_with() | part["provenance"]
         part["seconds"] = round(time.time() - self.started, 1)
-        write(self._part_path(".json"), json.dumps(part, indent=1, allow_nan=False))
+        part["files"] = {suffix: file_sha256(self._part_path(suffix)) for suffix in BESIDE}
+        part = json.loads(json.dumps(part, allow_nan=False))  # as it will be read
+        part["checksum"] = checksum(part)
+        write(self._part_path(".json"), json.dumps(part, indent=1))
         if self.by_hand and word != OFFICIAL:
             print(
                 f"Run by hand: kept in {self.folder.relative_to(output_root())}, which no report reads; "

@@ -18,8 +18,8 @@ import psutil
 
 from xai_utils.run.errors import AGAIN, PIPE, in_one_line
 from xai_utils.run.files import REPOSITORY, output_root, partial_name, remove_partial, results
+from xai_utils.run.profile import PROFILES, check_profile
 
-PROFILES = REPOSITORY / "profiles"
 QUIET = ("--quiet", "all")
 
 
@@ -36,6 +36,8 @@ def main():
     if options.hmt_dir:
         is_path = options.hmt_dir != "synthetic"
         os.environ["XAI_HMT_DIR"] = os.path.abspath(options.hmt_dir) if is_path else "synthetic"
+    with in_one_line():
+        check_profile(options.profile)
     with _stopping(), in_one_line(), _alone(root), _temporary_folder(options) as folder:
         sys.exit(_run(options, more, root, folder))
 

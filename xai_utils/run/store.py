@@ -15,6 +15,7 @@ import hashlib
 import json
 import shutil
 import time
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -23,12 +24,17 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from xai_utils import show_progress
+from xai_utils.run.errors import UsageError
 from xai_utils.run.files import output_root, whole, write
 from xai_utils.run.provenance import commit, processor, versions
 from xai_utils.run.sources import code_in_files, code_of
 
 MAPS, SCORES, TRAININGS, DATA = "maps", "scores", "trainings", "data"
 A_DAY = 24 * 3600
+
+
+class StoreError(UsageError):
+    """A file of the store that is not as it was written; the message says which."""
 
 
 def root():
@@ -89,7 +95,8 @@ class Shelf:
         """Keep a batch of values under their keys, texts ``(n,)``, in one file."""
         if not (self.folder / "about.json").exists():
             write(self.folder / "about.json", json.dumps(self.about, indent=1, default=repr))
-        made = json.dumps({"commit": commit(), "processor": processor()})
+        sums = {"keys": _sum(keys), "values": _sum(values)}
+        made = json.dumps({"commit": commit(), "processor": processor(), "sums": sums})
         with whole(self._file(keys)) as partial:
             if self.suffix == ".npz":
                 np.savez(partial, keys=keys, values=values, made=made)
@@ -165,10 +172,31 @@ def fill(onto, keys, compute, batch_size):
 
 
 def _read(file, name):
-    if file.suffix == ".npz":
-        with np.load(file) as arrays:
-            return arrays[name]
-    return pq.read_table(file, columns=[name], use_threads=False)[name].to_numpy()
+    """The keys or the values in a file. Raises :class:`StoreError` where they are not those that were put there."""
+    try:
+        if file.suffix == ".npz":
+            with np.load(file) as arrays:
+                found, made = arrays[name], arrays["made"].item()
+        else:
+            table = pq.read_table(file, columns=[name], use_threads=False)
+            found, made = table[name].to_numpy(), table.schema.metadata[b"made"]
+        is_whole = json.loads(made)["sums"][name] == _sum(found)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # libraries raise what they come upon in a damaged file
+        raise StoreError(f"{file} is damaged: delete it, and it is computed again") from error
+    if not is_whole:
+        raise StoreError(f"{file} was changed: delete it, and it is computed again")
+    return found
+
+
+def _sum(values):
+    """A checksum of keys or of values, the same before they are written and after they are read."""
+    values = np.asarray(values)
+    content = (
+        "\n".join(values).encode() if values.dtype.kind in "OU" else np.ascontiguousarray(values).data
+    )
+    return f"{zlib.crc32(content):08x}"
 
 
 def shelves():

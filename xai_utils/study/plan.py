@@ -5,6 +5,7 @@ the same functions, and compute what is lacking.
 """
 
 import dataclasses
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from xai_utils.metrics import METRICS
 from xai_utils.metrics.faithfulness import Answers
 from xai_utils.models import batches, score_model
 from xai_utils.run.files import profile_section
+from xai_utils.run.profile import ProfileError
 from xai_utils.run.sources import code_of
 from xai_utils.run.store import digest
 from xai_utils.study import disagreement, integrated_grad_cam, pictures, published, samples
@@ -374,6 +376,7 @@ def jobs(profile, source, with_course, number):
     a hash of the code and settings that it depends on.
     """
     found = {}
+    check_options(profile)
     for network, function in TRAININGS.items():
         wanted = profile_section(profile, "samples" if network == PICTURES else "networks")
         code = digest(code_of(function, NOT_FOLLOWED), wanted)
@@ -393,6 +396,26 @@ def jobs(profile, source, with_course, number):
         for dataset, names in small.items():
             found |= _together(profile, dataset, names, rule, number, found)
     return found
+
+
+def check_options(profile):
+    """Raises ProfileError for samples, methods or options of methods that are not known."""
+    for dataset, methods in profile_section(profile, "options").items():
+        if dataset not in FEW:
+            raise ProfileError(
+                f"{profile}.yaml: options has {dataset}, which is none of {', '.join(FEW)}"
+            )
+        for name, options in (methods or {}).items():
+            if name not in METHODS:
+                raise ProfileError(
+                    f"{profile}.yaml: options of {dataset} has {name}, which is no method"
+                )
+            known = inspect.signature(METHODS[name].function).parameters
+            for option, value in (options or {}).items():
+                if option not in known or known[option].kind is not inspect.Parameter.KEYWORD_ONLY:
+                    raise ProfileError(f"{profile}.yaml: {name} has no option {option}")
+                if isinstance(value, (list, dict, type(None))):
+                    raise ProfileError(f"{profile}.yaml: {option} of {name} has to be one value")
 
 
 def _is_here(work, source, with_course):
