@@ -14,6 +14,8 @@ from report.common import EMBEDDED, TEMPLATES, ReportError, environment, pandoc,
 
 HERE = Path(__file__).resolve().parent
 ASSIGNMENT = HERE.parent / "course" / "source" / "project_a"
+# What a cell says in Markdown is Markdown alone, whatever names it has taken up.
+NOTEBOOK = "ipynb+smart+fenced_divs-raw_html-raw_tex-raw_attribute"
 
 
 def write_walkthrough(found, folder, places):
@@ -133,5 +135,5 @@ def write_notebook(notebook, path):
     options = [f"-Mpagetitle={title(notebook)}", "-Mlang=en", "--toc", "--toc-depth=3"]
     options.append(f"--include-before-body={TEMPLATES / 'notebook_head.html'}")
     pandoc(
-        nbformat.writes(shown), "html5", path, [*EMBEDDED, *options], source="ipynb+smart+fenced_divs"
+        nbformat.writes(shown), "html5", path, [*EMBEDDED, *options], source=NOTEBOOK
     )

@@ -103,11 +103,10 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if campaign[item] is None]
 
 
+def pytest_configure(config):
+    """A campaign leaves its results in the documentation, as they come."""
+    trials.page_is_wanted = config.option.markexpr == "campaign" and not hasattr(config, "workerinput")
+
+
 def pytest_runtest_logreport(report):
     trials.add(report)
-
-
-def pytest_sessionfinish(session):
-    """A campaign leaves its results in the documentation."""
-    if session.config.option.markexpr == "campaign" and not hasattr(session.config, "workerinput"):
-        trials.write()

@@ -19,7 +19,7 @@ class Trials:
     """How many trials were made and held, ``{row: [tried, held]}``, as reports of tests come in."""
 
     def __init__(self):
-        self.rows = {}
+        self.rows, self.page_is_wanted = {}, False
 
     def add(self, report):
         about = dict(report.user_properties)
@@ -30,6 +30,8 @@ class Trials:
             counts = self.rows.setdefault(row, [0, 0])
             counts[0] += 1
             counts[1] += held
+        if self.page_is_wanted:
+            self.write()
 
     def write(self):
         """Put the table in its page. Rows of what was not tried now stay."""
