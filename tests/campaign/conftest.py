@@ -25,3 +25,11 @@ def record_trials(request):
             request.node.user_properties.append(("trial", [row, held]))
 
     return trial
+
+
+@pytest.fixture
+def canary(tmp_path):
+    """A file that code in hostile input would make, if it were run. Gives its path."""
+    path = tmp_path / "canary"
+    yield path
+    assert not path.exists(), "code was executed"

@@ -160,6 +160,8 @@ def _checked_input(model, x):
         )
     if len(model.inputs) != 1:
         raise ValueError(f"{model.name} has {len(model.inputs)} inputs; it must have one input")
+    if np.iscomplexobj(x):
+        raise ValueError("x has complex values; a network takes real ones")
     x = np.asarray(x, dtype=np.float32)
     expected = model.inputs[0].shape
     fits = x.ndim == len(expected) and all(

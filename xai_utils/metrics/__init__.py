@@ -90,8 +90,14 @@ def evaluate(
     for the input times its map (only :data:`NEEDS_AGAIN` need it), and ``fills`` is ``{name: what
     takes the place of removed points}``, see :class:`faithfulness.Answers`. At most ``batch_size``
     samples are in memory at once. Columns: method, metric, fraction, fill, rule, item (the name of
-    the sample), value; a fraction, fill or rule that a metric does not have is NaN or "".
+    the sample), value; a fraction, fill or rule that a metric does not have is NaN or "". Raises ValueError
+    for maps of another shape than that of the samples.
     """
+    for method, own in maps.items():
+        if own.shape != samples.x.shape[:-1]:
+            raise ValueError(
+                f"the maps of {method} have the shape {own.shape}, and the samples {samples.x.shape[:-1]}"
+            )
     model = score_model(model, "probability")
     asked = settings(metrics, fills=fills, fractions=fractions, rules=rules)
     found = {method: [] for method in maps}

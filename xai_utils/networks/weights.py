@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from xai_utils.networks.architectures import shallow_cnn, vgg7
@@ -25,7 +26,7 @@ def load_weights(model, path):
 
     Only weights are read, into an architecture defined here: a ``.h5`` file may hold code, and
     Keras does not guard against it. Raises :class:`WeightsError` for a file that is missing,
-    is no weight file, or belongs to another architecture.
+    is no weight file, belongs to another architecture, or holds what is no number.
     """
     if not Path(path).is_file():
         raise WeightsError(f"There is no weight file {path}")
@@ -34,12 +35,14 @@ def load_weights(model, path):
             # Keras only warns of layers that the file lacks, and leaves them at random weights.
             warnings.simplefilter("error", UserWarning)
             model.load_weights(path)
-    except (OSError, ValueError, KeyError, UserWarning) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # Keras raises what it comes upon in a damaged file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
             f"{path} does not fit {model.name} ({model.count_params()} parameters): {reason} "
             "Give a weight file of this architecture"
         ) from error
+    if not all(np.isfinite(values).all() for values in model.get_weights()):
+        raise WeightsError(f"{path} holds weights that are no finite numbers: give another file")
     return model
 
 

@@ -14,6 +14,8 @@ ADVICE = {
     errno.EROFS: f"the disk is read-only: make it writable, or set XAI_OUTPUT to another folder; {AGAIN}",
     errno.EACCES: f"you may not read or write there: change that, or set XAI_OUTPUT to another folder; {AGAIN}",
     errno.ENOMEM: NO_MEMORY,
+    errno.ENAMETOOLONG: "this name is too long for a file: correct it",
+    errno.ELOOP: "this link leads to itself: correct it",
     errno.ENOTDIR: "a file stands where a folder should: move it away, or set XAI_OUTPUT to another folder",
 }
 PIPE = "XAI_ERRORS"  # the variable that names where a run hears what went wrong in its processes

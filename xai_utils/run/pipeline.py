@@ -64,7 +64,10 @@ def _stopping():
 @contextlib.contextmanager
 def _alone(root):
     """Be the only run at work in this folder. What those before it left when they were killed is removed."""
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"error: {root} cannot be made ({error.strerror}): set XAI_OUTPUT to another folder")
     with open(root / ".run_all.lock", "a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
