@@ -5,8 +5,12 @@ import struct
 import zlib
 
 import numpy as np
+from hypothesis import settings
 from PIL import Image
 
+GENERATED = settings(
+    max_examples=100, derandomize=True, database=None, deadline=None
+)  # the same each time
 QUICKLY = 2  # seconds within which it has to be refused
 
 

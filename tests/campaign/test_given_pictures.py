@@ -9,6 +9,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.campaign import hostile
 from xai_utils.data import DataError, hmt, photographs, voc
@@ -66,12 +68,26 @@ def test_a_picture_that_is_a_program_is_not_run(make, canary):
     refused(open_picture, "tile.eps", None, make(canary))
 
 
+HEADS = [hostile.picture(form)[:40] for form in ("PNG", "TIFF", "WEBP", "BMP", "JPEG", "GIF")] + [b""]
+
+
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP", "BMP", "JPEG", "GIF"])
 @pytest.mark.parametrize("seed", range(6))
 def test_a_damaged_tile_is_refused_or_a_picture(form, seed):
     """Damage that a format does not notice gives a picture of the right size, and nothing else."""
     try:
         found = open_picture("tile", (150, 150), hostile.damaged(hostile.picture(form), seed))
+    except DataError as error:
+        assert "\n" not in advice(error)
+    else:
+        assert (found.size, found.mode) == ((150, 150), "RGB")
+
+
+@hostile.GENERATED
+@given(start=st.sampled_from(HEADS), content=st.binary(max_size=500))
+def test_any_bytes_are_refused_or_a_picture(start, content):
+    try:
+        found = open_picture("tile", (150, 150), start + content)
     except DataError as error:
         assert "\n" not in advice(error)
     else:

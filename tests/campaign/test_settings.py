@@ -6,7 +6,9 @@ import os
 import pickle
 import shutil
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,6 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.campaign import hostile
 from tests.campaign.test_given_networks import Touches
@@ -79,6 +83,33 @@ def test_a_profile_that_is_none_is_refused(text, canary, monkeypatch, tmp_path):
     text = text.replace("CANARY", str(canary)) if isinstance(text, str) else text
     profile_of(monkeypatch, tmp_path, text)
     refused(profile.ProfileError, profile.check_profile, "given")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda own: st.lists(own, max_size=3) | st.dictionaries(st.text(max_size=5), own, max_size=3),
+    max_leaves=8,
+)
+
+
+@hostile.GENERATED
+@given(
+    section=st.sampled_from([*PROFILE, "other"]),
+    entry=st.sampled_from(["signals", "retrain", "hmt", "x"]),
+    value=VALUES,
+)
+def test_any_value_in_a_profile_is_refused_or_of_its_kind(section, entry, value):
+    changed = PROFILE | {section: {**PROFILE.get(section, {}), entry: value}}
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        profile_of(patched, Path(folder), yaml.safe_dump(changed))
+        try:
+            profile.check_profile("given")
+            plan.check_options("given")
+        except profile.ProfileError as error:
+            assert "\n" not in advice(error)
+        else:
+            known = PROFILE.get(section, {}).get(entry)
+            assert value == {} or type(value) is type(known)
 
 
 CHANGES = [

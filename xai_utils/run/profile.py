@@ -34,6 +34,12 @@ def check_profile(profile):
             )
         for name, value in own.items():
             _check_kind(f"{profile}.yaml: {name} of {section}", value, known[section][name])
+    options = given.get("options", {})
+    methods = list(options.values()) if isinstance(options, dict) else [None]
+    if not all(
+        isinstance(own, dict) and all(isinstance(o, dict) for o in own.values()) for own in methods
+    ):
+        raise ProfileError(f"{profile}.yaml: options are {{data: {{method: {{option: value}}}}}}")
     for name in given.keys() - {*COUNTED, "options"}:
         path = NOTEBOOKS / f"{name}.ipynb"
         if not isinstance(name, str) or not path.is_file():

@@ -405,13 +405,13 @@ def check_options(profile):
             raise ProfileError(
                 f"{profile}.yaml: options has {dataset}, which is none of {', '.join(FEW)}"
             )
-        for name, options in (methods or {}).items():
+        for name, options in methods.items():
             if name not in METHODS:
                 raise ProfileError(
                     f"{profile}.yaml: options of {dataset} has {name}, which is no method"
                 )
             known = inspect.signature(METHODS[name].function).parameters
-            for option, value in (options or {}).items():
+            for option, value in options.items():
                 if option not in known or known[option].kind is not inspect.Parameter.KEYWORD_ONLY:
                     raise ProfileError(f"{profile}.yaml: {name} has no option {option}")
                 if isinstance(value, (list, dict, type(None))):
