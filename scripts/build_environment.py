@@ -106,3 +106,5 @@ if __name__ == "__main__":
         main(Path(sys.argv[1]))
     except KeyboardInterrupt:
         sys.exit("error: the installation was stopped")
+    except OSError as problem:  # the disk is full, or may not be written
+        sys.exit(f"error: the environment could not be made: {problem}")

@@ -52,7 +52,8 @@ def _stopping():
         raise Stopped(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as below nohup
+            signal.signal(number, stop)
     try:
         yield
     except Stopped as stopped:
@@ -78,7 +79,7 @@ def _alone(root):
         written = [root / "results", root / "figures", root / "report" / "build"]
         files = [path for folder in written for path in folder.rglob("*")]
         remove_partial(files)
-        _age(files)
+        _age(path for path in files if root / "results" / "store" not in path.parents)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -89,7 +90,8 @@ def _alone(root):
 
 
 def _age(files):
-    """Make old what was made while the clock was ahead of now: it would look newer than what is changed now."""
+    """Make old what was made while the clock was ahead of now: it would look newer than what is changed now. What is
+    in the store is known by what it depends on, and has no age."""
     soon = time.time() + 60
     for file in files:
         if file.exists() and file.stat().st_mtime > soon:
