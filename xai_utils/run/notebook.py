@@ -5,6 +5,7 @@ import os
 import sys
 import time
 
+import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
@@ -29,6 +30,16 @@ def execute(notebook, profile):
             # Two notebooks may run at once: each bar says whose it is.
             progress_bar=sys.stderr.isatty() and {"desc": notebook, "leave": False},
         )
+        _name_parameters(partial)
+
+
+def _name_parameters(path):
+    """Give the cell that papermill puts in, with the parameters, the same name every time."""
+    book = nbformat.read(path, 4)
+    for cell in book.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = "parameters"
+    nbformat.write(book, path)
 
 
 def main():
