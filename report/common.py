@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import json
 import os
 import re
@@ -154,8 +155,15 @@ def pandoc(text, form, path, options, source=MARKDOWN):
 
 
 def guarded(page):
-    """A page of pandoc under the policy, which allows no attributes of style: tables are aligned by classes."""
-    page = re.sub(r'(<t[rhd]\b[^>]*) style="text-align: (left|center|right);"', r'\1 class="\2"', page)
+    """A page of pandoc under the policy. It allows no attribute of style: each becomes a rule of the page."""
+    looks = {}
+    page = re.sub(
+        r'(<[a-z][^<>]*) style="([^"<>]*)"',
+        lambda tag: f'{tag[1]} data-style="{looks.setdefault(tag[2], len(looks))}"',
+        page,
+    )
+    rules = [f'[data-style="{number}"] {{ {html.unescape(look)} }}' for look, number in looks.items()]
+    page = page.replace("</head>", "\n".join(["  <style>", *rules, "  </style>", "</head>"]), 1)
     styles = sorted(set(re.findall(r"<style[^>]*>(.*?)</style>", page, flags=re.S)))
     policy = POLICY.format(" ".join(f"'sha256-{_sha256(style)}'" for style in styles))
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}" />'

@@ -24,7 +24,10 @@ FLOAT = re.compile(
     re.S | re.M,
 )
 CSS_PIXELS = 96  # an inch on the screen
-LATEX = {mark: rf"\{mark}" for mark in "&%#_${}"} | {  # what stands for a mark; "<" twice would be a quotation mark
+# What stands for a mark in LaTeX, where "<" twice is a quotation mark, and "[" or "*" after a row an option of it.
+LATEX = dict(zip("&%#_${}", (r"\&", r"\%", r"\#", r"\_", r"\$", r"\{", r"\}"))) | {
+    "[": "{[}",
+    "*": "{*}",
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
@@ -257,7 +260,8 @@ def _typst_figure(name, files, caption, wide):
     width = "100%" if wide else "65%"
     body = f"block(width: {width}, grid(columns: {columns}, gutter: 4pt, {pictures}))"
     return _raw(
-        "typst", [f"#figure({body}, caption: {json.dumps(unescaped(caption), ensure_ascii=False)}) <{name}>"]
+        "typst",
+        [f"#figure({body}, caption: {json.dumps(unescaped(caption), ensure_ascii=False)}) <{name}>"],
     )
 
 

@@ -134,6 +134,4 @@ def write_notebook(notebook, path):
     shown = nbformat.from_dict(notebook | {"cells": cells})
     options = [f"-Mpagetitle={title(notebook)}", "-Mlang=en", "--toc", "--toc-depth=3"]
     options.append(f"--include-before-body={TEMPLATES / 'notebook_head.html'}")
-    pandoc(
-        nbformat.writes(shown), "html5", path, [*EMBEDDED, *options], source=NOTEBOOK
-    )
+    pandoc(nbformat.writes(shown), "html5", path, [*EMBEDDED, *options], source=NOTEBOOK)

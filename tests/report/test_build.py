@@ -1,14 +1,17 @@
 """Filling the report: numbers, tables and figures in, and nothing made up."""
 
 import re
+import shutil
 from types import SimpleNamespace
 
 import nbformat
+import pypandoc
 import pytest
 
 from report import build
-from report.common import ReportError, tile
+from report.common import MARKDOWN, ReportError, ended, escaped, guarded, plain, tile, unescaped
 from report.page import PREFIX, SUFFIXES, Page, Place, _escape_latex, placed, sections_of
+from tests.report import built
 from xai_utils.attributions import METHODS
 from xai_utils.metrics import METRICS
 from xai_utils.run.files import REPOSITORY
@@ -102,6 +105,10 @@ def test_tables_say_what_is_undefined(page):
 
 def test_latex_marks_are_escaped():
     assert _escape_latex("30 % of a_b & c → d") == r"30 \% of a\_b \& c $\rightarrow$ d"
+    marks = (
+        r"\textbackslash{}input\{x\}\textasciicircum{}\textasciitilde{}\textless{}b\textgreater{}-{}-"
+    )
+    assert _escape_latex(escaped("\\input{x}^~<b>--")) == marks
 
 
 def test_tables_can_cite(page):
@@ -211,4 +218,64 @@ def test_a_profile_that_was_not_run_is_said(output):
 
 def test_a_p_value_is_not_broken_across_lines(page):
     page.found.values["told"] = "It is better (p < 0.0001), map = 3."
-    assert page.value("told") == "It is better (p\u00a0<\u00a00.0001), map = 3."
+    assert unescaped(page.value("told")) == "It is better (p\u00a0<\u00a00.0001), map = 3."
+
+
+@pytest.mark.parametrize(
+    "text", ["a_b", "*a* [b](c) <d> $e$ `f` @g | h", "\\\\*", "# i", "j\n\n- k", "it's"]
+)
+def test_a_text_of_the_run_is_shown_as_it_is(page, text):
+    page.found.values |= {"told": text, "several": [[text, 3], "b"]}
+    assert page.value("several") == [[page.value("told"), 3], "b"]
+    shown = pypandoc.convert_text(page.value("told"), "plain", MARKDOWN, extra_args=["--wrap=none"])
+    assert (
+        shown.strip().replace("’", "'")
+        == " ".join(text.split())
+        == unescaped(page.value("told")).replace("  ", " ")
+    )
+
+
+def test_what_would_break_or_turn_a_line_is_taken_out():
+    assert plain("a\r\nb\u2028c\u202ed\x00\udcff é🐻") == "a b c\ufffdd\ufffd\ufffd é🐻"
+
+
+def test_a_page_has_a_policy_and_its_styles_are_rules():
+    html = (
+        '<head><meta charset="utf-8" /><style>p {}</style></head>'
+        '<td class="a" style="color: &#39;x&#39;">style="b"</td><p style="c"><td style="c">'
+    )
+    made = guarded(html)
+    assert built.offences(made) == []
+    assert '<td class="a" data-style="0">style="b"</td><p data-style="1"><td data-style="1">' in made
+    assert """[data-style="0"] { color: 'x' }""" in made
+    assert made.count("'sha256-") == 2
+
+
+def test_a_run_ended_when_its_last_notebook_did(monkeypatch):
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    notebooks = {}
+    for second in (1, 3, 2):
+        about = {"papermill": {"end_time": f"2026-01-01T00:00:0{second}.9+00:00"}}
+        notebooks[str(second)] = nbformat.v4.new_notebook(metadata=about)
+    notebooks["by hand"] = nbformat.v4.new_notebook()
+    assert ended(SimpleNamespace(notebooks=notebooks)) == 1767225603
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "7")
+    assert ended(SimpleNamespace(notebooks=notebooks)) == 7
+
+
+def test_what_is_built_again_is_the_same_to_the_byte(tmp_path, monkeypatch):
+    """Whatever the folder, by LaTeX and by Typst."""
+    text = {
+        "report": "---\ntitle: A\nauthor: B\nabstract: C\n---\n\n# One {#one}\n\nAs said [@kather2016texture]."
+    }
+    for has_tex in {False, build.has_tex()}:
+        monkeypatch.setattr(build, "has_tex", lambda has_tex=has_tex: has_tex)
+        made = []
+        for name in ("plain", "ein Täubchen"):
+            folder = tmp_path / f"{name} {has_tex}"
+            folder.mkdir()
+            shutil.copy(build.HERE / "refs.bib", folder)
+            build.write_pdf(text, text, folder, epoch=1_700_000_000)
+            kept = [file for file in sorted(folder.iterdir()) if file.suffix in build.KEPT]
+            made.append({file.name: file.read_bytes() for file in kept})
+        assert made[0] == made[1] and b"2023" in made[0]["report.pdf"]

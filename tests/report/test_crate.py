@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch):
     run = {"profile": "quick", "commit": "0123abcd", "versions": versions, "python": "3.11.7"}
     weights = {"data": {"voc": "a" * 64}, "weights": {"voc": "b" * 64}}
     run |= {"processors": ["AMD EPYC (x86_64)"], "provenance": {"04": weights, "05": {}}}
-    crate.write_crate(SimpleNamespace(run=run, folder=results), report)
+    crate.write_crate(SimpleNamespace(run=run, folder=results), report, epoch=1_700_000_000)
     monkeypatch.setattr(HttpRequester, "get", _from_the_package, raising=False)
     return report
 
@@ -68,6 +68,7 @@ def test_it_says_what_was_read_and_what_came_out(folder):
     known = {entity["@id"]: entity for entity in graph}
     run = known["#run"]
     assert {entity["@id"] for entity in run["result"]} == set(crate.PAGES)
+    assert run["endTime"] == known["./"]["datePublished"] == "2023-11-14T22:13:20+00:00"
     read = [known[entity["@id"]] for entity in run["object"]]
     assert {entity.get("value") for entity in read} == {None, "a" * 64, "b" * 64}
     assert all(
