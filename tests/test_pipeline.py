@@ -106,6 +106,7 @@ def test_the_quick_profile_from_nothing(local, monkeypatch):
 @pytest.mark.slow
 def test_the_pages_come_quickly(local, browser):
     built.check_first_load(local[0] / "report/build/quick", browser)
+    built.check_policy(local[0] / "report/build/quick", browser)
 
 
 @pytest.mark.slow
