@@ -335,7 +335,9 @@ def test_options_that_cannot_be_are_refused(options):
 
 
 @pytest.mark.parametrize(
-    "model", [None, "network", keras.layers.Dense(3), np.zeros(3), METHODS], ids=str
+    "model",
+    [None, "network", keras.layers.Dense(3), np.zeros(3), METHODS],
+    ids=["nothing", "a text", "a layer", "an array", "a table"],
 )
 def test_what_is_no_model_is_refused(model):
     refused((ValueError, TypeError, AttributeError), explain, model, X)
