@@ -22,11 +22,10 @@ import typst
 from report import claims
 from report.common import EMBEDDED, HTML, TEMPLATES, ReportError, ended, environment, load, pandoc
 from report.crate import write_crate
-from report.explorer import write_explorer
 from report.page import PREFIX, Page, placed, sections_of
 from report.walkthrough import write_walkthrough
 from xai_utils.run.errors import in_one_line
-from xai_utils.run.files import output_root, partial_name
+from xai_utils.run.files import output_root, partial_name, send_chatter_to
 
 HERE = Path(__file__).resolve().parent
 KEPT = (".html", ".tex", ".pdf", ".log")
@@ -37,6 +36,10 @@ CONFINED = {"openin_any": "p", "openout_any": "p"}
 
 def build(profile, single_file=False):
     """Build everything in a folder of its own, then put it in the place of the last."""
+    from report.explorer import (
+        write_explorer,
+    )  # TensorFlow talks when it is imported, which goes to the log
+
     found = load(profile)
     epoch = ended(found)  # what is built again carries no other time
     target = output_root() / "report" / "build" / profile
@@ -184,6 +187,7 @@ def main():
         "C.UTF-8"  # elsewhere pandoc cannot read from a folder whose name is not ASCII
     )
     with in_one_line():
+        send_chatter_to(load(asked.profile).folder / "logs" / "report.log")
         try:
             target = build(asked.profile, asked.single_file)
         except jinja2.TemplateError as error:

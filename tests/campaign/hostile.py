@@ -52,6 +52,16 @@ def postscript(canary):
     ).encode()
 
 
+def envelope(canary):
+    """A file of IPTC, in which the picture that is a program lies as one of any format."""
+
+    def field(record, number, content):
+        return struct.pack(">BBBBxI", 0x1C, record, number, 128 + 4, len(content)) + content
+
+    about = {60: b"\1\0", 20: b"\0\x96", 30: b"\0\x96", 120: b"\5"}  # one layer, 150 by 150, packed
+    return b"".join(field(3, *one) for one in about.items()) + field(8, 10, postscript(canary))
+
+
 def vector_graphics(canary):
     return f'<svg xmlns="http://www.w3.org/2000/svg" onload="touch {canary}" width="150" height="150"/>'.encode()
 

@@ -1,5 +1,7 @@
 """Tiles, photographs and images with boxes that cannot be used, or are hostile."""
 
+import contextlib
+import io
 import os
 import shutil
 import socket
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import EpsImagePlugin, Image
 
 from tests.campaign import hostile
 from xai_utils.data import DataError, hmt, photographs, voc
@@ -63,9 +66,21 @@ def test_a_tile_of_something_else_is_refused(content, canary, tmp_path, monkeypa
     assert "tile.png" in refused(open_picture, "tile.png", (150, 150), content)
 
 
-@pytest.mark.parametrize("make", [hostile.postscript, hostile.vector_graphics])
-def test_a_picture_that_is_a_program_is_not_run(make, canary):
+@pytest.mark.parametrize("make", [hostile.postscript, hostile.envelope, hostile.vector_graphics])
+def test_a_picture_that_is_a_program_is_not_run(make, canary, monkeypatch):
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_: pytest.fail("it would have been run"))
     refused(open_picture, "tile.eps", None, make(canary))
+
+
+@pytest.mark.parametrize("make", [hostile.postscript, hostile.envelope])
+def test_left_alone_pillow_would_run_it(make, canary, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        EpsImagePlugin, "Ghostscript", lambda *_: asked.append(1) or Image.core.new("L", (1, 1))
+    )
+    with contextlib.suppress(Exception):
+        Image.open(io.BytesIO(make(canary))).load()
+    assert asked
 
 
 HEADS = [hostile.picture(form)[:40] for form in ("PNG", "TIFF", "WEBP", "BMP", "JPEG", "GIF")] + [b""]

@@ -94,6 +94,62 @@ def test_the_public_archive_is_downloaded_checked_and_unpacked_once(folder, tmp_
     assert len(voc.load(voc.CACHED)) == 2 and voc.load(voc.CACHED).source == "public"
 
 
+def member(name, **about):
+    """One thing in an archive, as it is written there."""
+    found = tarfile.TarInfo(name)
+    for key, value in about.items():
+        setattr(found, key, value)
+    return found
+
+
+LEADS_OUT = {
+    "climbs": member("VOCdevkit/../../climbed"),
+    "absolute link": member("VOCdevkit/out", type=tarfile.SYMTYPE, linkname="/etc"),
+    "climbing link": member("VOCdevkit/out", type=tarfile.SYMTYPE, linkname="../../.."),
+    "hard link": member("VOCdevkit/out", type=tarfile.LNKTYPE, linkname="/etc/passwd"),
+    "device": member("VOCdevkit/out", type=tarfile.CHRTYPE, devmajor=1, devminor=3),
+    "pipe": member("VOCdevkit/out", type=tarfile.FIFOTYPE),
+}
+
+
+@pytest.mark.parametrize("kind", LEADS_OUT)
+def test_an_archive_that_leads_out_of_its_folder_is_refused(kind, folder, tmp_path):
+    path, cache = tmp_path / "voc.tar", tmp_path / "in" / "cache"
+    cache.mkdir(parents=True)
+    with tarfile.open(path, "w") as archive:
+        archive.add(folder.parent, arcname="VOCdevkit")
+        archive.addfile(LEADS_OUT[kind])
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        voc.unpack(path, cache)
+    assert not list(cache.iterdir()) and not list(tmp_path.rglob("climbed"))
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", None])
+def test_an_archive_of_something_else_is_refused(content, folder, tmp_path):
+    path, cache = tmp_path / "voc.tar", tmp_path / "cache"
+    cache.mkdir()
+    if content is None:
+        with tarfile.open(path, "w") as archive:
+            archive.add(folder, arcname="elsewhere")
+    else:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match="delete it"):
+        voc.unpack(path, cache)
+    assert not list(cache.iterdir())
+
+
+def test_the_rights_that_an_archive_asks_for_are_not_given(folder, tmp_path):
+    path, cache = tmp_path / "voc.tar", tmp_path / "cache"
+    cache.mkdir()
+    with tarfile.open(path, "w") as archive:
+        archive.add(folder.parent, arcname="VOCdevkit")
+        archive.addfile(member("VOCdevkit/tool", mode=0o6777))
+    voc.unpack(path, cache)
+    assert (cache / "VOCdevkit/tool").stat().st_mode & 0o7022 == 0
+    voc.unpack(path, cache)  # another run was first
+    assert len(voc.load(cache / "VOCdevkit/VOC2007")) == 2 and len(list(cache.iterdir())) == 1
+
+
 @pytest.mark.parametrize(
     "spoil, message",
     [

@@ -271,3 +271,24 @@ def test_the_opening_can_be_read_in_print():
 
 def test_shares_in_cells_are_short():
     assert plots._short_shares(np.array([0.0, 0.05, 0.987, 1.0])).tolist() == ["", ".05", ".99", "1"]
+
+
+def test_what_stands_between_dollar_signs_in_a_name_is_text():
+    """As a formula the first name could not be drawn, and the second would lose its signs."""
+    names = ["$\\no{such$", "$x_1$ and $x_2$", "5 $"]
+    y, scores = np.arange(9) % 3, np.random.default_rng(0).random((9, 3))
+    for figure in (
+        plots.roc_curves(y, scores, names),
+        plots.confusion(y, scores.argmax(axis=1), names),
+    ):
+        figure.canvas.draw()
+        written = [text for text in figure.findobj(plots.plt.Text) if "$" in text.get_text()]
+        assert len(written) >= 3 and not any(text.get_parse_math() for text in written)
+
+
+def test_powers_of_ten_are_written_as_such():
+    table = pd.DataFrame({"confidence": [0.2, 0.9], "accuracy": [0.3, 0.9], "count": [20, 3000]})
+    figure = plots.reliability(table)
+    figure.canvas.draw()
+    written = [text for text in figure.axes[1].get_yticklabels() if "10^" in text.get_text()]
+    assert len(written) > 2 and all(text.get_parse_math() for text in written)

@@ -3,6 +3,7 @@
 import queue
 import sys
 import threading
+from pathlib import Path
 
 import pooch
 import requests
@@ -13,8 +14,8 @@ PROBE_SECONDS, READ_SECONDS = 10, 30
 USER_AGENT = {"User-Agent": "xai-utils (a reproducible report on visual explanations)"}
 
 
-def fetch(url, checksum, folder, by_hand, processor=None):
-    """Download a file into ``folder`` and check it; ``processor`` is what pooch then does with it.
+def fetch(url, checksum, folder, by_hand):
+    """Download a file into ``folder`` and check it; returns its path.
 
     Raises OSError (which includes the errors of requests) when it cannot be had; without a network
     within PROBE_SECONDS. A download that breaks off is retried. Raises :class:`DataError` for another
@@ -28,7 +29,7 @@ def fetch(url, checksum, folder, by_hand, processor=None):
         progressbar=sys.stderr.isatty(), headers=USER_AGENT, timeout=READ_SECONDS
     )
     try:
-        fetcher.fetch(name, downloader=downloader, processor=processor)
+        return Path(fetcher.fetch(name, downloader=downloader))
     except ValueError as error:  # pooch's word for another checksum
         raise DataError(
             f"What {url} sends is not the archive that is expected: download it by hand and {by_hand}"

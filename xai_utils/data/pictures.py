@@ -10,7 +10,8 @@ from PIL import Image, ImageOps
 
 from xai_utils.data import DataError
 
-PROGRAMS = {"EPS", "WMF"}  # formats that are programs, which something else has to run
+# Of all that Pillow opens, what people keep pictures in: no format that is a program, or holds files of any other.
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 BITS = {
     "1",
     "L",
@@ -36,13 +37,12 @@ def open_picture(path, size=None, content=None):
     picture, for one whose size is another one or dangerous, which is found before it is decoded, and for one of
     more than 8 bits a channel, of which no one knows what is black and white.
     """
-    Image.init()
     source = check_file(path) if content is None else io.BytesIO(content)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is odd and can be read
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(source, formats=sorted(Image.OPEN.keys() - PROGRAMS)) as image:
+            with Image.open(source, formats=FORMATS) as image:
                 if size is not None and image.size != size:
                     (width, height), (wanted, high) = image.size, size
                     raise DataError(

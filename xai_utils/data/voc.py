@@ -8,12 +8,13 @@ import argparse
 import json
 import os
 import sys
+import tarfile
+import tempfile
 import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-import pooch
 from PIL import Image
 
 from xai_utils.data import DataError
@@ -22,7 +23,7 @@ from xai_utils.data.download import fetch
 from xai_utils.data.hmt import DATA
 from xai_utils.data.pictures import check_file, open_picture
 from xai_utils.run.errors import in_one_line
-from xai_utils.run.files import file_sha256, write
+from xai_utils.run.files import file_sha256, partial_name, write
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -61,20 +62,38 @@ def find(asked=None):
         return str(found[0]), "local"
     if not CACHED.is_dir():
         try:
-            download()
+            archive = download()
         except OSError as error:
             print(
                 f"VOC could not be downloaded ({type(error).__name__}): generated pictures stand in",
                 file=sys.stderr,
             )
             return "generated", "generated"
+        unpack(archive, CACHED.parents[1])
     return str(CACHED), "public"
 
 
 def download():
-    """Download the test images (451 MB) and unpack them, as :func:`xai_utils.data.download.fetch` does."""
-    unpack = pooch.Untar(extract_dir=".")
-    fetch(ARCHIVE_URL, f"md5:{ARCHIVE_MD5}", CACHED.parents[1], "set XAI_VOC_DIR", unpack)
+    """Download the test images (451 MB), as :func:`xai_utils.data.download.fetch` does; returns the archive."""
+    return fetch(ARCHIVE_URL, f"md5:{ARCHIVE_MD5}", CACHED.parents[1], "set XAI_VOC_DIR")
+
+
+def unpack(archive, folder):
+    """Unpack the archive's ``VOCdevkit`` into ``folder``, whole or not at all.
+
+    Raises :class:`DataError` for an archive of something else, of which nothing is written outside (PEP 706).
+    """
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f"{partial_name()}-") as partial:
+        found, wanted = (Path(place) / CACHED.parent.name for place in (partial, folder))
+        try:
+            with tarfile.open(archive) as packed:
+                packed.extractall(partial, filter="data")
+        except (tarfile.TarError, EOFError) as error:
+            raise DataError(f"{archive} cannot be unpacked ({error}): delete it") from error
+        if not found.is_dir():
+            raise DataError(f"{archive} holds no {found.name}: delete it")
+        if not wanted.is_dir():  # another run may have been first
+            found.rename(wanted)
 
 
 def parts(path):

@@ -29,6 +29,7 @@ plt.rcParams.update(
         "figure.dpi": 120,
         "savefig.dpi": 200,
         "figure.constrained_layout.use": True,
+        "text.parse_math": False,  # names are text, whatever stands between two dollar signs
         "svg.hashsalt": "xai_utils",  # the same figure gives the same file
         "pdf.fonttype": 42,
     }
@@ -88,6 +89,7 @@ def reliability(table):
     axes[1].set(xlabel="confidence", ylabel="samples", xlim=(0, 1.02))
     axes[1].set_yscale("log")
     axes[1].set_ylim(bottom=0.5)
+    plt.setp(axes[1].get_yticklabels(which="both"), parse_math=True)  # powers of ten
     return figure
 
 
