@@ -206,6 +206,11 @@ def test_what_stands_in_the_place_of_a_photograph_is_refused_or_passed_over(
     assert "n02133161_bear.png" in refused(photographs.read_folder, given, 224)
 
 
+def test_a_photograph_whose_name_is_no_text_is_refused(tmp_path):
+    (tmp_path / os.fsdecode(b"bear \xff.png")).write_bytes(hostile.picture())
+    assert "rename it" in refused(photographs.read_folder, tmp_path, 224)
+
+
 def a_file(path):
     path.write_text("x")
 

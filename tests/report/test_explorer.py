@@ -179,8 +179,10 @@ def opened(browser, page, **options):
 
 
 def shows(tab, text):
-    """Wait until a text stands above the sample; the page's policy lets no expression be waited for."""
-    tab.locator("#name", has_text=text).wait_for()
+    """Wait until a text stands above the sample, which is loaded; the page's policy lets no expression be
+    waited for."""
+    loaded = re.compile(f"^(?!Loading).*{re.escape(text)}")
+    tab.locator("#name", has_text=loaded).wait_for()
 
 
 @pytest.fixture

@@ -51,13 +51,16 @@ def read_folder(folder, size, count=None):
 
     Each is scaled so that its shorter side has 8/7 of ``size`` pixels, and its middle is cut out, as
     networks of ImageNet are used to. Raises :class:`DataError` where there is none, or one that cannot
-    be read.
+    be read, or whose name cannot be written down.
     """
     if not Path(folder).is_dir():
         raise DataError(f"There is no folder {folder}")
     files = sorted(file for file in Path(folder).iterdir() if _is_picture(file))
     if not files:
         raise DataError(f"There is no picture in {folder}")
+    for file in files[:count]:
+        if file.name.encode(errors="ignore").decode() != file.name:  # bytes that are no UTF-8
+            raise DataError(f"{str(file)!r} has a name that cannot be written down: rename it")
     images = [_middle(open_picture(file), size) for file in files[:count]]
     return np.stack(images), np.array([file.stem for file in files[:count]])
 

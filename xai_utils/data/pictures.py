@@ -6,7 +6,7 @@ import os
 import stat
 import warnings
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from xai_utils.data import DataError
 
@@ -57,6 +57,10 @@ def open_picture(path, size=None, content=None):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{path} has too many pixels to be opened: take it away") from error
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"{path} cannot be read as any of {', '.join(FORMATS)}: replace this picture"
+        ) from error
     except Exception as error:  # Pillow raises what it comes upon in a damaged file
         raise DataError(f"{path} cannot be read ({error}): replace this picture") from error
 
