@@ -42,10 +42,13 @@ def start(output, *arguments, source=REPOSITORY, **environment):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # where tests run in the background
+        preexec_fn=can_be_interrupted,
     )
+
+
+def can_be_interrupted():
+    """Take up Ctrl-C, which what runs in the background ignores."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_all(output, *arguments, source=REPOSITORY, **environment):

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests.runs import can_be_interrupted
 from xai_utils.run.files import REPOSITORY
 
 pytestmark = pytest.mark.campaign(
@@ -47,6 +48,7 @@ def start(root):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=can_be_interrupted,
     )
 
 
