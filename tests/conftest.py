@@ -10,6 +10,7 @@ from tests.campaign.reliability import Trials
 from xai_utils.run import sources
 
 trials = Trials()
+ALONE = ("campaign/test_same.py", "campaign/test_struck.py")
 
 
 def small_network(dimensions, kind="functional", softmax=True, pooled=False):
@@ -104,6 +105,20 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if campaign[item] is None]
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """The tests of a file share a process, but for whole rebuilds of the campaign: those share nothing, and take
+    an hour."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return nodeid if file.endswith(ALONE) else file
+
+    return Scheduling(config, log) if config.option.dist == "loadfile" else None
 
 
 def pytest_configure(config):
