@@ -9,7 +9,6 @@ import contextlib
 import numpy as np
 import tensorflow as tf
 from lime.lime_base import LimeBase
-from shap import KernelExplainer
 from skimage.segmentation import slic
 
 from xai_utils.attributions.controls import generators
@@ -46,6 +45,8 @@ def shap(model, x, target, *, score="logit", parts=40, samples=400, seed=0):
     The values of a sample's parts add up to the score of the sample minus the score of its mean.
     About ``samples`` forward passes for each sample.
     """
+
+    from shap import KernelExplainer  # takes a second, which nothing else needs
 
     def weights(score_of, count, rng):
         with _global_seed(rng.integers(2**32)):
