@@ -176,6 +176,7 @@ def test_the_report_is_laid_out_and_written_as_a_paper(whole):
 
 def test_the_pages_come_quickly(whole, browser):
     built.check_first_load(REPORT, browser)
+    built.check_policy(REPORT, browser)
 
 
 @pytest.mark.slow
