@@ -29,6 +29,7 @@ from xai_utils.run.files import output_root, partial_name, send_chatter_to
 
 HERE = Path(__file__).resolve().parent
 KEPT = (".html", ".tex", ".pdf", ".log")
+CITED = ["--citeproc", "--csl=numeric.csl", "--bibliography=../refs.bib", "-Mlink-citations=true"]
 CONTENTS = ["--toc", "--toc-depth=2", "--number-sections"]
 # TeX starts no other program, and reads and writes no file but by its place in this folder or in TeX's own.
 CONFINED = {"openin_any": "p", "openout_any": "p"}
@@ -116,8 +117,8 @@ def write_html(texts, folder):
     """A page for each document, with its figures as files beside it."""
     for document, text in texts.items():
         page = folder / f"{document}.html"
-        head = f"--include-before-body={TEMPLATES / f'{document}_head.html'}"
-        pandoc(text, "html5", page, [*CONTENTS, *HTML, "--css=style.css", *_citeproc(folder), head])
+        head = f"--include-before-body={document}_head.html"
+        pandoc(text, "html5", page, [*CONTENTS, *HTML, "--css=style.css", *CITED, head])
         if prefix := PREFIX[document]:
             numbered = r'(class="(?:header|toc)-section-number">|data-number=")(?=\d)'
             page.write_text(re.sub(numbered, rf"\1{prefix}", page.read_text()))
@@ -127,7 +128,7 @@ def write_single_file(texts, folder):
     """Both documents in one page that needs no other file."""
     supplement = re.sub(r"\A---\n.*?\n---\n", "", texts["supplement"], flags=re.S)
     paper = re.sub(r"^# References$", "", texts["report"], flags=re.M)
-    options = [*CONTENTS, *EMBEDDED, *_citeproc(folder), f"--resource-path={folder}"]
+    options = [*CONTENTS, *EMBEDDED, *CITED, f"--resource-path=.{os.pathsep}{folder}"]
     text = f"{paper}\n\n# Supplement {{-}}\n\n{supplement}"
     pandoc(text, "html5", folder / "single_file.html", options)
 
@@ -136,7 +137,7 @@ def write_pdf(latex, typst_texts, folder, epoch):
     """LaTeX of both documents, and their PDF through it where it is installed; Typst, when it is not, is
     said to the reader. The time in the PDF is ``epoch``, in seconds since 1970."""
     for document, text in latex.items():
-        options = [f"--template={TEMPLATES / 'ieee.tex'}", "--natbib", f"-V{document}"]
+        options = ["--template=ieee.tex", "--natbib", f"-V{document}"]
         pandoc(text, "latex", folder / f"{document}.tex", options)
     if not has_tex():
         print("LaTeX is not installed: the PDF is made with Typst", file=sys.stderr)
@@ -157,7 +158,7 @@ def _latex_pdf(document, _, folder, epoch):
 
 
 def _typst_pdf(document, text, folder, epoch):
-    options = ["-Vfontsize=10pt", "-Vpapersize=a4", "--number-sections", *_citeproc(folder)]
+    options = ["-Vfontsize=10pt", "-Vpapersize=a4", "--number-sections", *CITED]
     numbered = f'#set figure(numbering: n => "{PREFIX[document]}" + str(n))'
     pandoc(text, "typst", folder / f"{document}.typ", [*options, f"-Vheader-includes={numbered}"])
     source, made = (folder / f"{document}.{suffix}" for suffix in ("typ", "pdf"))
@@ -169,11 +170,6 @@ def has_tex():
     if not (shutil.which("latexmk") and shutil.which("kpsewhich")):
         return False
     return subprocess.run(["kpsewhich", "IEEEtran.cls"], capture_output=True).returncode == 0
-
-
-def _citeproc(folder):
-    style = [f"--csl={TEMPLATES / 'numeric.csl'}", f"--bibliography={folder / 'refs.bib'}"]
-    return ["--citeproc", *style, "-Mlink-citations=true"]
 
 
 def main():

@@ -20,8 +20,8 @@ from xai_utils.run.files import output_root
 from xai_utils.study.wording import chance, listed, printed
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-HTML = ["--mathml", "-Vdocument-css=false", f"--lua-filter={TEMPLATES / 'scroll.lua'}"]
-EMBEDDED = [*HTML, "--embed-resources", f"--css={TEMPLATES / 'style.css'}"]  # a page of one file
+HTML = ["--mathml", "-Vdocument-css=false", "--lua-filter=scroll.lua"]
+EMBEDDED = [*HTML, "--embed-resources", "--css=style.css"]  # a page of one file
 MARKDOWN = "markdown+smart+link_attributes+table_attributes"
 # Of a page that loads nothing from elsewhere and runs nothing: its styles are a file beside it, or known by hash.
 POLICY = (
@@ -143,11 +143,17 @@ def tile(name):
 
 
 def pandoc(text, form, path, options, source=MARKDOWN):
-    """Write ``text`` as a page of its own."""
+    """Write ``text`` as a page of its own.
+
+    Files are named as seen from the templates: pandoc takes paths for addresses, and for it a folder whose name
+    has ``%20`` or ``#`` in it is another one.
+    """
     wide = "--columns=100000"  # a table with longer lines would get columns of equal width
     options = ["--standalone", wide, *options]
     try:
-        pypandoc.convert_text(text, form, source, outputfile=str(path), extra_args=options)
+        pypandoc.convert_text(
+            text, form, source, outputfile=str(path), extra_args=options, cworkdir=TEMPLATES
+        )
     except RuntimeError as error:
         raise ReportError(f"{path.name} could not be made: {str(error).splitlines()[0]}") from error
     if form == "html5":

@@ -10,7 +10,7 @@ import nbformat
 import yaml
 
 from report import claims
-from report.common import EMBEDDED, TEMPLATES, ReportError, environment, pandoc, value_of
+from report.common import EMBEDDED, ReportError, environment, pandoc, value_of
 
 HERE = Path(__file__).resolve().parent
 ASSIGNMENT = HERE.parent / "course" / "source" / "project_a"
@@ -133,5 +133,5 @@ def write_notebook(notebook, path):
                 cells.append(nbformat.v4.new_markdown_cell(text, id=f"{cell.id}-said-{count}"))
     shown = nbformat.from_dict(notebook | {"cells": cells})
     options = [f"-Mpagetitle={title(notebook)}", "-Mlang=en", "--toc", "--toc-depth=3"]
-    options.append(f"--include-before-body={TEMPLATES / 'notebook_head.html'}")
+    options.append("--include-before-body=notebook_head.html")
     pandoc(nbformat.writes(shown), "html5", path, [*EMBEDDED, *options], source=NOTEBOOK)

@@ -8,7 +8,7 @@ import nbformat
 import pypandoc
 import pytest
 
-from report import build
+from report import build, common, walkthrough
 from report.common import MARKDOWN, ReportError, ended, escaped, guarded, plain, tile, unescaped
 from report.page import PREFIX, SUFFIXES, Page, Place, _escape_latex, placed, sections_of
 from tests.report import built
@@ -17,6 +17,33 @@ from xai_utils.metrics import METRICS
 from xai_utils.run.files import REPOSITORY
 
 SVG = '<svg width="72pt" height="36pt" xmlns="http://www.w3.org/2000/svg"></svg>'
+
+
+@pytest.mark.parametrize("name", ["a&b #1 %20 (copy)", "報告 書", "100%", "what?"])
+def test_the_report_may_lie_in_any_folder(name, tmp_path, monkeypatch):
+    """Its templates, style and references, and what it is written to."""
+    place, folder = tmp_path / name / "report", tmp_path / name / "built"
+    shutil.copytree(common.TEMPLATES, place / "templates")
+    shutil.copy(build.HERE / "refs.bib", place)
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures/curves.svg").write_text(SVG)
+    monkeypatch.setattr(common, "TEMPLATES", place / "templates")
+    monkeypatch.setattr(build, "has_tex", lambda: False)
+    text = "# One {#one}\n\nAs said [@selvaraju2017gradcam].\n\n![Curves](figures/curves.svg)\n"
+    texts = dict.fromkeys(PREFIX, text)
+    build.write_html(texts, folder)
+    build.write_single_file(texts, folder)
+    build.write_pdf(texts, texts, folder, 0)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A title")])
+    walkthrough.write_notebook(notebook, folder / "notebook.html")
+    style = (common.TEMPLATES / "style.css").read_text().split("{")[0].strip()
+    pages = {
+        page: (folder / f"{page}.html").read_text() for page in ("report", "single_file", "notebook")
+    }
+    assert "Selvaraju" in pages["report"] and "figures/curves.svg" in pages["report"]
+    assert "<svg" in pages["single_file"] or "data:image/svg" in pages["single_file"]
+    assert style in pages["single_file"] and style in pages["notebook"]
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
 
 
 @pytest.fixture(params=SUFFIXES)
@@ -271,11 +298,11 @@ def test_what_is_built_again_is_the_same_to_the_byte(tmp_path, monkeypatch):
     for has_tex in {False, build.has_tex()}:
         monkeypatch.setattr(build, "has_tex", lambda has_tex=has_tex: has_tex)
         made = []
-        for name in ("plain", "ein Täubchen"):
+        for name in ("plain", "ein Täubchen", "50 %20 #1"):
             folder = tmp_path / f"{name} {has_tex}"
             folder.mkdir()
             shutil.copy(build.HERE / "refs.bib", folder)
             build.write_pdf(text, text, folder, epoch=1_700_000_000)
             kept = [file for file in sorted(folder.iterdir()) if file.suffix in build.KEPT]
             made.append({file.name: file.read_bytes() for file in kept})
-        assert made[0] == made[1] and b"2023" in made[0]["report.pdf"]
+        assert made[0] == made[1] == made[2] and b"2023" in made[0]["report.pdf"]
