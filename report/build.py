@@ -37,9 +37,7 @@ CONFINED = {"openin_any": "p", "openout_any": "p"}
 
 def build(profile, single_file=False):
     """Build everything in a folder of its own, then put it in the place of the last."""
-    from report.explorer import (
-        write_explorer,
-    )  # TensorFlow talks when it is imported, which goes to the log
+    from report.explorer import write_explorer  # TensorFlow talks as it comes: into the log
 
     found = load(profile)
     epoch = ended(found)  # what is built again carries no other time

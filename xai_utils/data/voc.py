@@ -23,7 +23,7 @@ from xai_utils.data.download import fetch
 from xai_utils.data.hmt import DATA
 from xai_utils.data.pictures import check_file, open_picture
 from xai_utils.run.errors import in_one_line
-from xai_utils.run.files import file_sha256, partial_name, write
+from xai_utils.run.files import file_sha256, partial_name, remove_partial, write
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -83,6 +83,7 @@ def unpack(archive, folder):
 
     Raises :class:`DataError` for an archive of something else, of which nothing is written outside (PEP 706).
     """
+    remove_partial(Path(folder).glob("partial-*"))  # what one that was killed unpacked
     with tempfile.TemporaryDirectory(dir=folder, prefix=f"{partial_name()}-") as partial:
         found, wanted = (Path(place) / CACHED.parent.name for place in (partial, folder))
         try:
